@@ -1,0 +1,1 @@
+//! Benchmarks of mainspring beside its peers.

@@ -1,0 +1,1 @@
+//! HTTP/1.1 framing without I/O: bytes in, events out.

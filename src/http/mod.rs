@@ -1,0 +1,3 @@
+//! A small, strict HTTP/1.1 server.
+
+pub(crate) mod codec;

@@ -1,0 +1,49 @@
+//! What everything concurrent in this crate is made of: std's types, or loom's.
+//!
+//! # Contract of the two arms
+//!
+//! `std_arm` and `loom_arm` offer the same names with the same meaning; which one is compiled is
+//! decided by `--cfg loom` and by nothing else. No other file of the crate names
+//! `std::sync::atomic`, `std::sync::Mutex` or `std::cell::UnsafeCell` (clippy's `disallowed-types`
+//! holds that), because an atomic that loom does not see is an atomic that loom does not check.
+//!
+//! - [`Mutex`] has no poison: user code never runs under a lock of ours, so a panic cannot leave
+//!   one half-done.
+//! - [`UnsafeCell`] is reached through `with` and `with_mut`, so that loom can tell overlapping
+//!   uses apart.
+//! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
+//! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
+//! - Statics with atomics live here only ([`unique_id`]): loom's atomics cannot be `const`.
+
+#[cfg(loom)]
+mod loom_arm;
+#[cfg(not(loom))]
+mod std_arm;
+
+#[cfg(loom)]
+pub(crate) use loom_arm::*;
+#[cfg(not(loom))]
+pub(crate) use std_arm::*;
+
+use std::num::NonZeroU64;
+
+/// The one full fence of the crate.
+///
+/// A store by this thread before it and a load by this thread after it cannot be seen in the other
+/// order by a thread that does the same with the two places swapped: of two threads that each
+/// announce and then look, at least one sees the other.
+#[inline]
+pub(crate) fn full_fence() {
+    fence(Ordering::SeqCst);
+}
+
+/// A number that no other call in this process has returned, never 0.
+///
+/// 64 bits do not run out: at one a nanosecond they last 584 years.
+#[allow(clippy::disallowed_types)]
+pub(crate) fn unique_id() -> NonZeroU64 {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, Relaxed);
+    NonZeroU64::new(id).unwrap_or(NonZeroU64::MAX)
+}

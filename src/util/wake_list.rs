@@ -1,0 +1,91 @@
+//! Wakers on their way from under a lock to the place where they may be called.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+/// Wakers that were collected under a lock and are woken after it is released.
+///
+/// Waking and dropping a waker both run code of its owner, which may panic or call back into the
+/// structure that held it. So no waker of somebody else's is woken *or dropped* under a lock of
+/// ours: it is put here, the lock is released, and [`wake_all`](Self::wake_all) does the rest.
+///
+/// The first waker is kept inline, because most wakes wake one task.
+#[derive(Debug, Default)]
+pub(crate) struct WakeList {
+    first: Option<Waker>,
+    rest: Vec<Waker>,
+}
+
+impl WakeList {
+    pub(crate) const fn new() -> Self {
+        Self { first: None, rest: Vec::new() }
+    }
+
+    /// Adds a waker; they are woken in the order in which they were added.
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.rest.push(waker);
+        }
+    }
+
+    /// How many wakers wait to be woken.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Whether nothing waits to be woken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Wakes all, in order, and keeps the room for the next time.
+    ///
+    /// A waker that panics does not keep the others from being woken; its panic ends here, as it
+    /// is not the caller's to answer for.
+    pub(crate) fn wake_all(&mut self) {
+        if let Some(waker) = self.first.take() {
+            wake_quietly(waker);
+        }
+        for waker in self.rest.drain(..) {
+            wake_quietly(waker);
+        }
+    }
+}
+
+/// Wakes somebody else's waker, whose panics are not ours to pass on.
+pub(crate) fn wake_quietly(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::WakeList;
+    use std::sync::mpsc;
+    use std::task::{Wake, Waker};
+
+    struct Tell(mpsc::Sender<u32>, u32);
+
+    impl Wake for Tell {
+        fn wake(self: std::sync::Arc<Self>) {
+            assert_ne!(self.1, 13, "the waker that panics");
+            let _ = self.0.send(self.1);
+        }
+    }
+
+    #[test]
+    fn wakes_in_order_and_past_a_panic() {
+        let (tx, rx) = mpsc::channel();
+        let mut list = WakeList::new();
+        assert!(list.is_empty());
+        for n in [1, 13, 2, 3] {
+            list.push(Waker::from(std::sync::Arc::new(Tell(tx.clone(), n))));
+        }
+        assert_eq!(list.len(), 4);
+        list.wake_all();
+        assert!(list.is_empty());
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+}

@@ -1,0 +1,1 @@
+//! The timer wheel, a pure data structure.

@@ -1,0 +1,1 @@
+//! A crate that depends on the core alone, as an embedder would.

@@ -1,1 +1,87 @@
 //! What an embedder can watch: the life of tasks and of the threads that run them.
+//!
+//! Give a runtime's builder something that implements [`Hooks`]; every method has an empty
+//! default. A runtime without hooks pays one predictable branch for each event.
+//!
+//! # Examples
+//!
+//! ```
+//! use mainspring::hooks::{Finish, Hooks, TaskInfo};
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! #[derive(Default)]
+//! struct Count(AtomicUsize);
+//!
+//! impl Hooks for Count {
+//!     fn on_finish(&self, _task: &TaskInfo, how: Finish) {
+//!         if how == Finish::Finished {
+//!             self.0.fetch_add(1, Ordering::Relaxed);
+//!         }
+//!     }
+//! }
+//!
+//! let count = Arc::new(Count::default());
+//! let rt = mainspring::LocalRuntime::builder().hooks(count.clone()).build()?;
+//! rt.block_on(async { mainspring::spawn(async {}).await })?;
+//! assert_eq!(count.0.load(Ordering::Relaxed), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod info;
+mod set;
+
+pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+pub(crate) use set::HookSet;
+
+/// Calls that a runtime makes as tasks live and threads sleep.
+///
+/// # What a hook may and may not do
+///
+/// - It runs on the thread where the event happens: `on_spawn` and `on_wake` on whichever thread
+///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads.
+/// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
+///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
+/// - It must be short and must not block: the runtime waits for it.
+/// - A hook that panics is caught. The first panic is reported on standard error, and the hooks of
+///   that runtime are not called again.
+pub trait Hooks: Send + Sync + 'static {
+    /// A task was made and is about to be queued for the first time.
+    fn on_spawn(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
+    /// A task is about to be polled.
+    fn on_poll_start(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
+    /// A poll of a task ended; after the last one, [`on_finish`](Self::on_finish) came before.
+    fn on_poll_end(&self, task: &TaskInfo, outcome: PollOutcome) {
+        let _ = (task, outcome);
+    }
+
+    /// A task that was waiting is about to be put into a queue, or asked to end by `abort`.
+    ///
+    /// A task that is woken while it is queued or polled is not told of again.
+    fn on_wake(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
+    /// A task ended; its future is dropped, and whoever joins it has not seen the outcome yet.
+    fn on_finish(&self, task: &TaskInfo, how: Finish) {
+        let _ = (task, how);
+    }
+
+    /// A worker found nothing to do and is about to sleep in its driver.
+    ///
+    /// `worker` counts from 0; a [`LocalRuntime`](crate::LocalRuntime) has one, number 0.
+    fn on_park(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker is back from its sleep, before it wakes the tasks whose events ended it.
+    fn on_unpark(&self, worker: usize) {
+        let _ = worker;
+    }
+}

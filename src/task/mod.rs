@@ -1,1 +1,64 @@
-//! The task cell.
+//! Tasks: the cell that holds a future, and the handles that refer to it.
+//!
+//! [`spawn`](crate::spawn) gives a future to the runtime and a [`JoinHandle`] back. This room knows
+//! what a task *is*; which thread runs it, and when, is the scheduler's business.
+//!
+//! # Safety essay
+//!
+//! A task is one allocation, a `Cell<F>`: a [`Header`](cell::Header) of 64 bytes that does not
+//! depend on `F`, then the stage: the future, and later its outcome, in one place. Everything
+//! outside `cell` holds a pointer to the header and reaches `F` only through the vtable in it.
+//!
+//! *Kinds of reference.* A `TaskRef` is a counted pointer; wakers, join handles and abort handles
+//! are `TaskRef`s by other names. A [`Runnable`] is the right to run the task; there is never more
+//! than one of a task, because only the transition that sets `SCHEDULED` on an idle task (or the
+//! spawn) makes one. It holds no count: the live reference, which only its holder can give up,
+//! keeps the cell. The bits, the live reference and the orderings are set out in [`state`].
+//!
+//! *Who touches which field.*
+//!
+//! | field | touched by |
+//! |---|---|
+//! | `state` | everybody, by the transitions of `state` |
+//! | `vtable`, `home`, `location`, `id` | read by everybody; written at birth only |
+//! | `index` | whoever holds the lock of the home's list |
+//! | `join_waker` | the `JoinHandle` while `JOIN_WAKER` is clear; the completing thread once the task completed with it set; at the end whoever frees, who finds it empty |
+//! | stage | the thread between `start` and `stop` or `complete`; after completion the `JoinHandle`, or, if it was gone, the completing thread before it completes |
+//!
+//! *Why each public operation is sound.* `JoinHandle` is `Send` only for `T: Send`, as polling or
+//! dropping it moves or drops a `T` on its thread. Wakers and `AbortHandle` are `Send` and `Sync`
+//! for every `F`: they change the state and hand a `Runnable` to the home, and neither polls nor
+//! drops anything of `F`. A `Runnable` may travel between threads even for a `!Send` future (an
+//! abort from elsewhere queues it), so the cell itself checks the thread: a local task's home notes
+//! the thread that made it, spawning asserts that this is the present one, and
+//! [`Runnable::run`] and its drop compare again before they touch the stage. A `Runnable` that is
+//! dropped on a wrong thread leaks its cell rather than drop a `!Send` future there; our schedulers
+//! never do that. Freeing a cell runs no code of the user: the stage is empty by then, and so is
+//! the waker's slot.
+//!
+//! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
+//! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
+
+mod cell;
+mod current;
+mod home;
+mod join;
+mod list;
+mod run;
+mod spawn;
+mod state;
+mod waker;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use crate::hooks::TaskId;
+pub use current::{id, try_id};
+pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use spawn::{Busy, Executor, Job};
+
+pub(crate) use home::{Home, Schedule};
+pub(crate) use run::{Ran, Runnable};
+pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local};

@@ -1,6 +1,6 @@
 //! Wakers on their way from under a lock to the place where they may be called.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::contain;
 use std::task::Waker;
 
 /// Wakers that were collected under a lock and are woken after it is released.
@@ -57,7 +57,7 @@ impl WakeList {
 
 /// Wakes somebody else's waker, whose panics are not ours to pass on.
 pub(crate) fn wake_quietly(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    contain(|| waker.wake());
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,0 +1,240 @@
+//! The allocation of a task, and what depends on the type of its future.
+
+use super::home::HomeRef;
+use super::join::JoinError;
+use super::state::State;
+use crate::hooks::{TaskId, TaskInfo, TaskKind};
+use crate::primitives::UnsafeCell;
+use crate::util::contain;
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+/// What every task has, whatever its future: one cache line.
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) state: State,
+    /// INVARIANT: guarded by the lock of the home's list.
+    pub(super) index: UnsafeCell<u32>,
+    pub(super) vtable: &'static Vtable,
+    pub(super) home: HomeRef,
+    pub(super) location: &'static Location<'static>,
+    pub(super) id: TaskId,
+    /// INVARIANT: see the table in the essay of `task`.
+    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+}
+
+impl Header {
+    /// What hooks are told about the task.
+    pub(super) fn info(&self) -> TaskInfo {
+        let kind = if self.state.is_local() { TaskKind::Local } else { TaskKind::Send };
+        TaskInfo { id: self.id, kind, location: self.location }
+    }
+}
+
+/// What became of the stage in one poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    Pending,
+    Finished,
+    Panicked,
+}
+
+/// The operations that need to know `F`.
+///
+/// All take a pointer to the header of a live `Cell<F>`. `poll`, `cancel` and `drop_outcome` need
+/// the stage to be the caller's (see the essay of `task`); `take` needs that too.
+pub(super) struct Vtable {
+    /// Polls the future; unless `Pending`, the outcome is in its place. Never unwinds.
+    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
+    /// Drops the future; the outcome is "cancelled", or the panic of the drop. Never unwinds.
+    pub(super) cancel: unsafe fn(NonNull<Header>) -> Polled,
+    /// Moves the outcome to a `*mut Option<Result<F::Output, JoinError>>`; leaves `None` there if
+    /// it was taken before.
+    pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the outcome if it is still there. Unwinds if that does.
+    pub(super) drop_outcome: unsafe fn(NonNull<Header>),
+    /// Frees the cell; the last reference must be gone, and the stage empty.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// The allocation.
+#[repr(C)]
+struct Cell<F: Future> {
+    /// INVARIANT: the first field, so that a pointer to the cell is one to the header.
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+enum Stage<F: Future> {
+    Future(F),
+    Output(F::Output),
+    /// Cancelled, or the payload of a panic.
+    Failed(Option<Box<dyn Any + Send>>),
+    Empty,
+}
+
+/// Makes the cell of a task, scheduled, with the live reference and that of one handle.
+pub(super) fn allocate<F: Future>(
+    future: F,
+    home: HomeRef,
+    id: TaskId,
+    local: bool,
+    location: &'static Location<'static>,
+) -> NonNull<Header> {
+    let cell = Box::new(Cell {
+        header: Header {
+            state: State::new(local),
+            index: UnsafeCell::new(super::list::UNLISTED),
+            vtable: &Vtable {
+                poll: poll::<F>,
+                cancel: cancel::<F>,
+                take: take::<F>,
+                drop_outcome: drop_outcome::<F>,
+                free: free::<F>,
+            },
+            home,
+            location,
+            id,
+            join_waker: UnsafeCell::new(None),
+        },
+        stage: UnsafeCell::new(Stage::Future(future)),
+    });
+    NonNull::from(Box::leak(cell)).cast()
+}
+
+/// Calls `f` with the stage.
+///
+/// # Safety
+///
+/// `header` is that of a live `Cell<F>`, and its stage is the caller's.
+unsafe fn with_stage<F: Future, R>(
+    header: NonNull<Header>,
+    f: impl FnOnce(*mut Stage<F>) -> R,
+) -> R {
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: by the caller's word the cell is alive and of this type; the header is its first
+    // field, and the pointer was made from the whole cell.
+    unsafe { cell.as_ref() }.stage.with_mut(f)
+}
+
+/// # Safety
+///
+/// As for [`Vtable`].
+unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
+    // SAFETY: the caller's word. Within the closure the stage is ours alone, so making references
+    // into it is sound. The future is pinned: it lies in a heap allocation that does not move, and
+    // leaves its place only through `drop_in_place` in `replace`.
+    unsafe {
+        with_stage::<F, _>(header, |stage| {
+            let result = catch_unwind(AssertUnwindSafe(|| match &mut *stage {
+                Stage::Future(future) => Pin::new_unchecked(future).poll(cx),
+                _ => unreachable!("polled a task whose future is gone"),
+            }));
+            match result {
+                Ok(Poll::Pending) => Polled::Pending,
+                Ok(Poll::Ready(output)) => {
+                    // The output counts, even if the drop of the finished future panics.
+                    let _ = replace(stage, Stage::Output(output));
+                    Polled::Finished
+                }
+                Err(payload) => {
+                    let _ = replace(stage, Stage::Failed(Some(payload)));
+                    Polled::Panicked
+                }
+            }
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`Vtable`].
+unsafe fn cancel<F: Future>(header: NonNull<Header>) -> Polled {
+    // SAFETY: the caller's word.
+    unsafe {
+        with_stage::<F, _>(header, |stage| match replace(stage, Stage::Failed(None)) {
+            Ok(()) => Polled::Finished,
+            Err(payload) => {
+                std::ptr::write(stage, Stage::Failed(Some(payload)));
+                Polled::Panicked
+            }
+        })
+    }
+}
+
+/// Drops what is in the stage, in its place, and puts `next` there even if the drop panics.
+///
+/// # Safety
+///
+/// `stage` is valid, and the caller's alone.
+unsafe fn replace<F: Future>(
+    stage: *mut Stage<F>,
+    next: Stage<F>,
+) -> Result<(), Box<dyn Any + Send>> {
+    // SAFETY: the caller's word. After `drop_in_place`, whether it returned or unwound, the old
+    // value counts as dropped, and `write` does not look at it.
+    unsafe {
+        let dropped = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(stage)));
+        std::ptr::write(stage, next);
+        dropped
+    }
+}
+
+/// # Safety
+///
+/// As for [`Vtable`]; `to` points to an `Option<Result<F::Output, JoinError>>`.
+unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
+    // SAFETY: the caller's word. What is moved out was never pinned: outcomes are not.
+    unsafe {
+        let id = header.as_ref().id;
+        let outcome = with_stage::<F, _>(header, |stage| {
+            assert!(!matches!(*stage, Stage::Future(_)), "took the outcome of a live task");
+            std::ptr::replace(stage, Stage::Empty)
+        });
+        *to.cast::<Option<Result<F::Output, JoinError>>>() = match outcome {
+            Stage::Output(output) => Some(Ok(output)),
+            Stage::Failed(payload) => Some(Err(JoinError::new(id, payload))),
+            Stage::Future(_) | Stage::Empty => None,
+        };
+    }
+}
+
+/// # Safety
+///
+/// As for [`Vtable`].
+unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
+    // SAFETY: the caller's word. The old value is moved out first, so that a panic in its drop
+    // leaves an empty stage behind. A future is never here: it would have to stay in its place.
+    let outcome = unsafe {
+        with_stage::<F, _>(header, |stage| {
+            assert!(!matches!(*stage, Stage::Future(_)), "dropped the outcome of a live task");
+            std::ptr::replace(stage, Stage::Empty)
+        })
+    };
+    drop(outcome);
+}
+
+/// # Safety
+///
+/// As for [`Vtable`].
+unsafe fn free<F: Future>(header: NonNull<Header>) {
+    // SAFETY: the caller holds the last reference, and the pointer came from a `Box`.
+    let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
+    // The home's drop may run the user's hooks' drop; a panic there is nobody's to answer for.
+    contain(|| drop(cell));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_one_cache_line() {
+        assert!(size_of::<Header>() <= 64, "{}", size_of::<Header>());
+        assert_eq!(align_of::<Header>(), align_of::<usize>(), "no over-alignment");
+    }
+}

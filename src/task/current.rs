@@ -1,0 +1,84 @@
+//! What this thread is doing: the task being polled, and the thread's own name among threads.
+
+use crate::hooks::TaskId;
+use crate::primitives::{local, unique_id};
+use std::cell::Cell;
+
+local! {
+    static CURRENT: Cell<Option<TaskId>> = Cell::new(None);
+}
+
+local! {
+    static THREAD: Cell<u64> = Cell::new(0);
+}
+
+/// The id of the task that is being polled on this thread.
+///
+/// # Panics
+///
+/// Outside a task; [`try_id`] answers `None` there.
+///
+/// # Examples
+///
+/// ```
+/// # mainspring::block_on(async {
+/// let task = mainspring::spawn(async { mainspring::task::id() });
+/// let id = task.id();
+/// assert_eq!(task.await.unwrap(), id);
+/// # });
+/// ```
+#[track_caller]
+pub fn id() -> TaskId {
+    try_id().expect("task::id() needs a task: call it inside a future given to spawn, or use try_id")
+}
+
+/// The id of the task that is being polled on this thread, if there is one.
+///
+/// The future given to `block_on` is not a task.
+///
+/// # Examples
+///
+/// ```
+/// assert!(mainspring::task::try_id().is_none());
+/// ```
+pub fn try_id() -> Option<TaskId> {
+    CURRENT.try_with(Cell::get).ok().flatten()
+}
+
+/// Makes the current task what it was before.
+#[derive(Debug)]
+pub(super) struct Restore(Option<TaskId>);
+
+/// Says that `id` is being polled, until the guard drops.
+#[inline]
+pub(super) fn enter(id: TaskId) -> Restore {
+    Restore(CURRENT.try_with(|current| current.replace(Some(id))).ok().flatten())
+}
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = CURRENT.try_with(|current| current.set(self.0));
+    }
+}
+
+/// A thread, told from every other that this process has or had.
+///
+/// `std::thread::ThreadId` means the same but costs a counted reference each time it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ThreadKey(u64);
+
+impl ThreadKey {
+    /// The present thread; `None` while its thread-locals are being torn down.
+    #[inline]
+    pub(super) fn current() -> Option<Self> {
+        THREAD
+            .try_with(|key| {
+                if key.get() == 0 {
+                    key.set(unique_id().get());
+                }
+                Self(key.get())
+            })
+            .ok()
+    }
+}

@@ -1,0 +1,295 @@
+//! What a spawner keeps of its task.
+
+use super::cell::Header;
+use super::state::{AlreadyComplete, Detach};
+use super::waker::TaskRef;
+use crate::coop;
+use crate::hooks::TaskId;
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker, ready};
+
+/// The way to a task's outcome: a future that ends when the task does.
+///
+/// Dropping it *detaches* the task, which then runs on by itself; [`abort`](Self::abort) ends it.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` and dropping that wait loses nothing: the outcome stays until the handle
+/// itself takes it.
+///
+/// # Panics
+///
+/// If it is polled again after it gave the outcome.
+///
+/// # Examples
+///
+/// ```
+/// # mainspring::block_on(async {
+/// let task = mainspring::spawn(async { 6 * 7 });
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
+#[must_use = "dropping a JoinHandle detaches its task; say so with drop(), or keep it to join"]
+pub struct JoinHandle<T> {
+    /// Its count is given up by the transition in `drop`, not by `TaskRef`'s own.
+    task: ManuallyDrop<TaskRef>,
+    _output: PhantomData<fn() -> T>,
+}
+
+// SAFETY: polling or dropping the handle moves or drops a `T` on its thread, no more; the rest of
+// what it does is a `TaskRef`'s. By reference it gives no access to a `T`.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+impl<T> Unpin for JoinHandle<T> {}
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    ///
+    /// The cell is new, its state counts this handle, and its future's output is `T`.
+    pub(super) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        // SAFETY: the caller's word.
+        Self { task: ManuallyDrop::new(unsafe { TaskRef::from_raw(raw) }), _output: PhantomData }
+    }
+
+    /// Asks the task to end.
+    ///
+    /// Its future is dropped by the thread that runs it, at once if it waits, or when the poll that
+    /// is going on returns. The handle then gives [`JoinError`], cancelled; or the output, if the
+    /// task had ended, or ends in that poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mainspring::block_on(async {
+    /// let task = mainspring::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// A handle that can abort the task but not join it.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle { task: TaskRef::clone(&self.task) }
+    }
+
+    /// Whether the task has ended, so that awaiting the handle would not wait.
+    pub fn is_finished(&self) -> bool {
+        self.task.header().state.is_complete()
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.task.header().id
+    }
+
+    /// Leaves `waker` to be woken on completion.
+    fn leave(&mut self, waker: &Waker) -> Result<(), AlreadyComplete> {
+        let header = self.task.header();
+        if header.state.has_join_waker() {
+            header.state.unset_join_waker()?;
+        }
+        // SAFETY: `JOIN_WAKER` is clear, so the slot is the handle's, and we have it exclusively.
+        let present =
+            header.join_waker.with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
+        if present != Some(true) {
+            let new = waker.clone();
+            // SAFETY: as above.
+            let old = header.join_waker.with_mut(|slot| unsafe { (*slot).replace(new) });
+            drop(old);
+        }
+        header.state.set_join_waker().inspect_err(|_| self.empty_slot())
+    }
+
+    /// Drops the waker in the slot, which must be the handle's.
+    fn empty_slot(&self) {
+        // SAFETY: called only with `JOIN_WAKER` clear, or after `detach` gave the slot back.
+        let old = self.task.header().join_waker.with_mut(|slot| unsafe { (*slot).take() });
+        drop(old);
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let charge = ready!(coop::poll_proceed(cx));
+        if !self.is_finished() && self.leave(cx.waker()).is_ok() {
+            return Poll::Pending;
+        }
+        charge.made_progress();
+        let mut outcome: Option<Self::Output> = None;
+        let header = self.task.header();
+        // SAFETY: the task is complete, and the handle exists, so the stage is the handle's; `T` is
+        // the output of its future by the promise to `from_raw`.
+        unsafe { (header.vtable.take)(self.task.raw(), (&raw mut outcome).cast()) };
+        Poll::Ready(outcome.expect("a JoinHandle was polled after it gave its outcome"))
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        match self.task.header().state.detach() {
+            Detach::Released => {}
+            Detach::DropWaker => {
+                // SAFETY: taken once, as this is the drop; its count is still ours.
+                let _task = unsafe { ManuallyDrop::take(&mut self.task) };
+                self.empty_slot();
+            }
+            Detach::DropOutcome => {
+                // Given up last, also if the outcome's drop unwinds.
+                // SAFETY: taken once, as this is the drop; its count is still ours.
+                let task = unsafe { ManuallyDrop::take(&mut self.task) };
+                // SAFETY: the task is complete, and we are its handle: the stage is ours.
+                unsafe { (task.header().vtable.drop_outcome)(task.raw()) };
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// The power to abort a task, without its outcome.
+///
+/// # Examples
+///
+/// ```
+/// # mainspring::block_on(async {
+/// let task = mainspring::spawn(std::future::pending::<()>());
+/// let stop = task.abort_handle();
+/// mainspring::spawn(async move { stop.abort() });
+/// assert!(task.await.unwrap_err().is_cancelled());
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct AbortHandle {
+    task: TaskRef,
+}
+
+impl AbortHandle {
+    /// Asks the task to end; see [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.header().state.is_complete()
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.task.header().id
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("id", &self.id()).finish()
+    }
+}
+
+/// Why a task has no output: it was cancelled, or it panicked.
+pub struct JoinError {
+    id: TaskId,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+// SAFETY: by reference the payload is only asked for its type, and read if it is a `&'static str` or
+// a `String`, which are `Sync`; see `message`.
+unsafe impl Sync for JoinError {}
+
+impl JoinError {
+    pub(super) fn new(id: TaskId, panic: Option<Box<dyn Any + Send>>) -> Self {
+        Self { id, panic }
+    }
+
+    /// The number of the task.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Whether the task was aborted, or its runtime ended before it.
+    pub fn is_cancelled(&self) -> bool {
+        self.panic.is_none()
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        self.panic.is_some()
+    }
+
+    /// What the task panicked with, fit for [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if the task was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mainspring::block_on(async {
+    /// let task = mainspring::spawn(async { panic!("oh") });
+    /// let payload = task.await.unwrap_err().try_into_panic().unwrap();
+    /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"oh"));
+    /// # });
+    /// ```
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
+        match self.panic {
+            Some(payload) => Ok(payload),
+            None => Err(self),
+        }
+    }
+
+    /// What the task panicked with, fit for [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// If the task was cancelled; see [`is_panic`](Self::is_panic).
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        self.try_into_panic().expect("into_panic on the error of a task that was cancelled")
+    }
+
+    /// The message of the panic, if it was a text.
+    fn message(&self) -> Option<&str> {
+        let payload = self.panic.as_ref()?;
+        let text = payload.downcast_ref::<&'static str>().copied();
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id;
+        match (&self.panic, self.message()) {
+            (None, _) => write!(f, "task {id} was cancelled"),
+            (Some(_), Some(message)) => write!(f, "task {id} panicked: {message}"),
+            (Some(_), None) => write!(f, "task {id} panicked"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

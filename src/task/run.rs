@@ -1,0 +1,183 @@
+//! Running a task: from the queue through one poll, and to its end.
+
+use super::cell::{Header, Polled};
+use super::current;
+use super::state::{Complete, Idle, Start};
+use super::waker::{TaskRef, with_waker};
+use crate::coop;
+use crate::hooks::{Finish, TaskInfo};
+use crate::util::{contain, wake_quietly};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::Context;
+
+/// The right, and the duty, to run a task once.
+///
+/// Dropping it ends the task instead: its future is dropped here and now.
+///
+/// INVARIANT: made by a transition that says so, or by the spawn; there is one of a task at most,
+/// and while there is, the live reference keeps the cell.
+#[must_use = "a task that is neither run nor queued is cancelled"]
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: what it does to the future happens in `run` and `drop`, which check the thread if the
+// future is `!Send`.
+unsafe impl Send for Runnable {}
+
+/// What came of running a task once.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Ran {
+    /// It waits for a wake, and somebody may be running it again already.
+    Waits,
+    /// It was woken meanwhile, and goes to the back of the queue.
+    Again(Runnable),
+    /// It ended.
+    Done,
+}
+
+impl Runnable {
+    /// # Safety
+    ///
+    /// The caller's transition made it; see the invariant.
+    pub(super) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(super) fn header(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// What hooks are told about the task.
+    pub(crate) fn info(&self) -> TaskInfo {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.info()
+    }
+
+    /// Polls the future once, with a fresh budget; or drops it, if the task was aborted.
+    ///
+    /// # Panics
+    ///
+    /// For a local task on another thread than its own: a scheduler's mistake.
+    #[inline]
+    pub(crate) fn run(self) -> Ran {
+        // SAFETY: alive by the invariant.
+        let header = unsafe { self.0.as_ref() };
+        assert!(may_touch_stage(header), "a local task was run on another thread");
+        let raw = ManuallyDrop::new(self).0;
+        let _current = current::enter(header.id);
+        match header.state.start() {
+            Start::Cancel => {
+                // SAFETY: between `start` and `complete` the stage is ours.
+                unsafe { cancel(raw) };
+                Ran::Done
+            }
+            // SAFETY: between `start` and `stop` or `complete` the stage is ours.
+            Start::Poll => unsafe { poll(raw) },
+        }
+    }
+}
+
+/// # Safety
+///
+/// `start` has made the stage the caller's.
+#[inline]
+unsafe fn poll(raw: NonNull<Header>) -> Ran {
+    // SAFETY: the live reference is ours to give up, so the cell lives until we do.
+    unsafe {
+        let header = raw.as_ref();
+        let budget = coop::start();
+        let polled =
+            with_waker(raw, |waker| (header.vtable.poll)(raw, &mut Context::from_waker(waker)));
+        drop(budget);
+        let finish = match polled {
+            Polled::Pending => {
+                return match header.state.stop() {
+                    Idle::Waits => Ran::Waits,
+                    Idle::Again => Ran::Again(Runnable(raw)),
+                };
+            }
+            Polled::Finished => Finish::Finished,
+            Polled::Panicked => Finish::Panicked,
+        };
+        complete(raw, finish);
+        Ran::Done
+    }
+}
+
+/// # Safety
+///
+/// `start` has made the stage the caller's.
+unsafe fn cancel(raw: NonNull<Header>) {
+    // SAFETY: as in `poll`.
+    unsafe {
+        let finish = match (raw.as_ref().vtable.cancel)(raw) {
+            Polled::Panicked => Finish::Panicked,
+            Polled::Finished | Polled::Pending => Finish::Cancelled,
+        };
+        complete(raw, finish);
+    }
+}
+
+/// # Safety
+///
+/// The stage is the caller's, and holds an outcome.
+unsafe fn complete(raw: NonNull<Header>, finish: Finish) {
+    // SAFETY: the live reference is ours until `complete` gives it up or leaves it to us; the
+    // stage and the waker's slot are ours in the cases that say so.
+    unsafe {
+        let header = raw.as_ref();
+        header.home.live.remove(raw);
+        if !header.home.hooks.is_empty() {
+            let info = header.info();
+            header.home.hooks.call(|hooks| hooks.on_finish(&info, finish));
+        }
+        let mut outcome_dropped = false;
+        loop {
+            match header.state.complete(outcome_dropped) {
+                Complete::DropOutcome => {
+                    contain(|| (header.vtable.drop_outcome)(raw));
+                    outcome_dropped = true;
+                }
+                Complete::WakeJoiner => {
+                    if let Some(waker) = header.join_waker.with_mut(|slot| (*slot).take()) {
+                        wake_quietly(waker);
+                    }
+                    drop(TaskRef::from_raw(raw));
+                    return;
+                }
+                Complete::Released => return,
+                Complete::Free => return (header.vtable.free)(raw),
+            }
+        }
+    }
+}
+
+/// Whether the present thread may poll or drop the future.
+#[inline]
+fn may_touch_stage(header: &Header) -> bool {
+    !header.state.is_local() || header.home.is_here()
+}
+
+impl Drop for Runnable {
+    fn drop(&mut self) {
+        // SAFETY: alive by the invariant.
+        let header = unsafe { self.0.as_ref() };
+        if !may_touch_stage(header) {
+            // The future must neither be dropped here nor forgotten under a reused address.
+            return;
+        }
+        let _current = current::enter(header.id);
+        // Whatever it says, the future is dropped unpolled.
+        let _ = header.state.start();
+        // SAFETY: `start` has made the stage ours.
+        unsafe { cancel(self.0) };
+    }
+}
+
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Runnable").field(&self.info().id).finish()
+    }
+}

@@ -1,0 +1,355 @@
+//! The state word of a task: who may run it, who waits for it, and who still refers to it.
+//!
+//! One `u32`: flags below, a count of references above. Everything that happens to a task is one of
+//! the transitions below; no other file changes the word.
+//!
+//! # Flags
+//!
+//! - [`SCHEDULED`]: a [`Runnable`](super::Runnable) for the task exists, in a queue or in somebody's
+//!   hands. Set together with `RUNNING` it means "woken while polled: queue it again afterwards".
+//!   It may also be left set on a completed task, where it means nothing.
+//! - [`RUNNING`]: some thread polls the future or takes it apart. That thread, and no other, may
+//!   touch the stage (the future or its output).
+//! - [`COMPLETED`]: the future is gone, and the stage holds an outcome or nothing. Never cleared,
+//!   never together with `RUNNING`.
+//! - [`ABORTED`]: somebody asked the task to end. Whoever next has a `Runnable` of it drops the
+//!   future instead of polling it. Never cleared.
+//! - [`JOIN_INTEREST`]: a `JoinHandle` exists. While it is set on a completed task, the stage
+//!   belongs to that handle; once it is clear, to the thread that completes.
+//! - [`JOIN_WAKER`]: the join waker's slot is filled. While it is clear, the slot belongs to the
+//!   `JoinHandle`; while it is set, nobody writes to it, and on completion it passes to the thread
+//!   that completes. Only set while `JOIN_INTEREST` is.
+//! - [`LOCAL`]: the future is `!Send`. Never changes.
+//!
+//! # References
+//!
+//! 22 bits. The cell is freed by whoever takes the count to 0. Every waker, join handle and abort
+//! handle holds one. One more, the **live reference**, stands for the task's life: it is there
+//! from the start and is given up by the transition to `COMPLETED`. A `Runnable` holds none of its
+//! own, since the task cannot complete except through it; so queueing costs no count.
+//!
+//! An overflow aborts the process: leaked clones in the millions are a bug, and going on would free
+//! memory that is in use. The limit lies 2¹⁶ below the width, so that as many threads can pass the
+//! check at the same time without wrapping.
+//!
+//! # Ordering
+//!
+//! Whoever wakes writes its news, then sets `SCHEDULED` with a release; whoever starts a poll
+//! clears it with an acquire, and so sees the news of everybody who set it, or found it set: a wake
+//! of a scheduled task is a read-modify-write all the same, never a mere load, or its news could
+//! stay behind in the store buffer while the poll misses it. A poll ends with a release, and the
+//! next begins with an acquire, so the future may move between threads. Completion releases the
+//! outcome, and the handle's look at `COMPLETED` acquires it. Giving up a reference releases all
+//! that was done under it; the thread that frees acquires.
+
+use crate::primitives::{AtomicU32, Ordering};
+use Ordering::{AcqRel, Acquire, Relaxed};
+
+const SCHEDULED: u32 = 1 << 0;
+const RUNNING: u32 = 1 << 1;
+const COMPLETED: u32 = 1 << 2;
+const ABORTED: u32 = 1 << 3;
+const JOIN_INTEREST: u32 = 1 << 4;
+const JOIN_WAKER: u32 = 1 << 5;
+const LOCAL: u32 = 1 << 6;
+const REFERENCE: u32 = 1 << 10;
+const MAX_REFERENCES: u32 = (u32::MAX / REFERENCE) - (1 << 16);
+
+/// The word; see the module's documentation.
+#[derive(Debug)]
+pub(super) struct State(AtomicU32);
+
+/// What whoever wakes or aborts a task has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Wake {
+    /// The caller now holds the task's `Runnable` and must queue it.
+    Schedule,
+    /// Somebody else will see to it, or nobody has to.
+    Nothing,
+}
+
+/// What becomes of a waker that wakes by value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum WakeOwned {
+    /// Queue the task's `Runnable`, then give up the waker's reference.
+    Schedule,
+    /// The reference is given up, and there is nothing to do.
+    Released,
+    /// The reference was the last: free the cell.
+    Free,
+}
+
+/// What whoever took a `Runnable` does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Start {
+    /// Poll the future.
+    Poll,
+    /// Drop the future: the task was aborted.
+    Cancel,
+}
+
+/// What follows a poll that ended in `Pending`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Idle {
+    /// The task waits. The caller has no claim to it any more.
+    Waits,
+    /// It was woken or aborted meanwhile: the caller holds its `Runnable` again.
+    Again,
+}
+
+/// What the thread that completes a task has to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Complete {
+    /// Not completed: the handle is gone, so drop the outcome first, then call again.
+    DropOutcome,
+    /// Completed; take and wake the join waker, then give up the live reference.
+    WakeJoiner,
+    /// Completed, and the live reference is given up.
+    Released,
+    /// Completed, and the live reference was the last: free the cell.
+    Free,
+}
+
+/// What the drop of a `JoinHandle` has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Detach {
+    /// The handle's reference is given up, and nothing is left to do.
+    Released,
+    /// The task still lives; empty the waker's slot, then give up the reference.
+    DropWaker,
+    /// The task completed: drop the outcome if it is still there, then give up the reference.
+    DropOutcome,
+}
+
+/// The task completed before the handle could do what it wanted.
+#[derive(Debug)]
+pub(super) struct AlreadyComplete;
+
+impl State {
+    /// A task that is about to be queued: scheduled, live, with one handle.
+    pub(super) fn new(local: bool) -> Self {
+        let kind = if local { LOCAL } else { 0 };
+        Self(AtomicU32::new(SCHEDULED | JOIN_INTEREST | kind | (2 * REFERENCE)))
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.0.load(Relaxed) & LOCAL != 0
+    }
+
+    /// Whether an outcome is there; if so, it may be read.
+    #[inline]
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.load(Acquire) & COMPLETED != 0
+    }
+
+    /// A waker that stays wakes the task.
+    #[inline]
+    pub(super) fn wake(&self) -> Wake {
+        Self::claim(self.0.fetch_or(SCHEDULED, AcqRel))
+    }
+
+    /// Somebody asks the task to end.
+    #[inline]
+    pub(super) fn abort(&self) -> Wake {
+        Self::claim(self.0.fetch_or(SCHEDULED | ABORTED, AcqRel))
+    }
+
+    #[inline]
+    fn claim(before: u32) -> Wake {
+        if before & (SCHEDULED | RUNNING | COMPLETED) == 0 { Wake::Schedule } else { Wake::Nothing }
+    }
+
+    /// A waker wakes the task and ends with that.
+    ///
+    /// Where the task must be queued the reference stays, because it keeps the cell, and with it
+    /// the task's home, alive until the caller has left the queue.
+    #[inline]
+    pub(super) fn wake_owned(&self) -> WakeOwned {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            let idle = now & (SCHEDULED | RUNNING | COMPLETED) == 0;
+            let next = if idle { now | SCHEDULED } else { (now | SCHEDULED) - REFERENCE };
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) if idle => return WakeOwned::Schedule,
+                Ok(_) if next < REFERENCE => return WakeOwned::Free,
+                Ok(_) => return WakeOwned::Released,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The holder of the `Runnable` begins: `SCHEDULED` becomes `RUNNING`.
+    #[inline]
+    pub(super) fn start(&self) -> Start {
+        let before = self.0.fetch_xor(SCHEDULED | RUNNING, AcqRel);
+        debug_assert_eq!(before & (SCHEDULED | RUNNING | COMPLETED), SCHEDULED, "a second Runnable");
+        if before & ABORTED == 0 { Start::Poll } else { Start::Cancel }
+    }
+
+    /// The poll ended in `Pending`.
+    #[inline]
+    pub(super) fn stop(&self) -> Idle {
+        let before = self.0.fetch_xor(RUNNING, AcqRel);
+        debug_assert_eq!(before & (RUNNING | COMPLETED), RUNNING, "stopped what did not run");
+        if before & SCHEDULED == 0 { Idle::Waits } else { Idle::Again }
+    }
+
+    /// The future is gone and the outcome in its place, or dropped if `outcome_dropped`.
+    #[inline]
+    pub(super) fn complete(&self, outcome_dropped: bool) -> Complete {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            debug_assert_eq!(now & (RUNNING | COMPLETED), RUNNING, "completed what did not run");
+            if now & JOIN_INTEREST == 0 && !outcome_dropped {
+                // Nobody can gain an interest any more: the stage is ours to empty. The acquire
+                // pairs with the handle's release of it.
+                let _ = self.0.load(Acquire);
+                return Complete::DropOutcome;
+            }
+            let wakes = now & JOIN_WAKER != 0;
+            let done = now ^ (RUNNING | COMPLETED);
+            let next = if wakes { done } else { done - REFERENCE };
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) if wakes => return Complete::WakeJoiner,
+                Ok(_) if next < REFERENCE => return Complete::Free,
+                Ok(_) => return Complete::Released,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The handle has filled the waker's slot.
+    pub(super) fn set_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.unless_complete(|now| now | JOIN_WAKER)
+    }
+
+    /// The handle wants the waker's slot back, to replace what is in it.
+    pub(super) fn unset_join_waker(&self) -> Result<(), AlreadyComplete> {
+        self.unless_complete(|now| now & !JOIN_WAKER)
+    }
+
+    /// Whether the handle's waker is in its slot; only the handle may ask.
+    pub(super) fn has_join_waker(&self) -> bool {
+        self.0.load(Relaxed) & JOIN_WAKER != 0
+    }
+
+    fn unless_complete(&self, change: impl Fn(u32) -> u32) -> Result<(), AlreadyComplete> {
+        let mut now = self.0.load(Acquire);
+        loop {
+            if now & COMPLETED != 0 {
+                return Err(AlreadyComplete);
+            }
+            match self.0.compare_exchange_weak(now, change(now), AcqRel, Acquire) {
+                Ok(_) => return Ok(()),
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The handle is dropped.
+    #[inline]
+    pub(super) fn detach(&self) -> Detach {
+        let mut now = self.0.load(Acquire);
+        loop {
+            if now & COMPLETED != 0 {
+                return Detach::DropOutcome;
+            }
+            let waker = now & JOIN_WAKER != 0;
+            let without = now & !(JOIN_INTEREST | JOIN_WAKER);
+            // The live reference is there as long as the task is not complete: ours is not the last.
+            let next = if waker { without } else { without - REFERENCE };
+            match self.0.compare_exchange_weak(now, next, AcqRel, Acquire) {
+                Ok(_) if waker => return Detach::DropWaker,
+                Ok(_) => return Detach::Released,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// One more reference; the caller has one already.
+    #[inline]
+    pub(super) fn retain(&self) {
+        let before = self.0.fetch_add(REFERENCE, Relaxed);
+        if before / REFERENCE >= MAX_REFERENCES {
+            too_many_references();
+        }
+    }
+
+    /// One reference less; `true` if it was the last, and the cell is the caller's to free.
+    #[inline]
+    pub(super) fn release(&self) -> bool {
+        let before = self.0.fetch_sub(REFERENCE, AcqRel);
+        debug_assert!(before >= REFERENCE, "a reference given up twice");
+        before / REFERENCE == 1
+    }
+
+    #[cfg(test)]
+    pub(super) fn references(&self) -> u32 {
+        self.0.load(Acquire) / REFERENCE
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn with_references(count: u32) -> Self {
+        Self(AtomicU32::new(SCHEDULED | count * REFERENCE))
+    }
+}
+
+#[cold]
+fn too_many_references() -> ! {
+    eprintln!("mainspring: a task has over {MAX_REFERENCES} wakers and handles; aborting");
+    std::process::abort();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_queued_once_however_often_it_is_woken() {
+        let state = State::new(false);
+        assert_eq!(state.wake(), Wake::Nothing, "queued already");
+        assert_eq!(state.start(), Start::Poll);
+        assert_eq!(state.stop(), Idle::Waits);
+        assert_eq!(state.wake(), Wake::Schedule);
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert_eq!(state.abort(), Wake::Nothing);
+        assert_eq!(state.start(), Start::Cancel);
+    }
+
+    #[test]
+    fn a_wake_during_the_poll_comes_back_to_the_one_who_polls() {
+        let state = State::new(false);
+        assert_eq!(state.start(), Start::Poll);
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert_eq!(state.stop(), Idle::Again);
+        assert_eq!(state.start(), Start::Poll);
+        assert_eq!(state.stop(), Idle::Waits);
+    }
+
+    #[test]
+    fn the_last_reference_frees() {
+        let state = State::new(true);
+        assert!(state.is_local());
+        assert_eq!(state.start(), Start::Poll);
+        assert_eq!(state.detach(), Detach::Released);
+        assert_eq!(state.complete(false), Complete::DropOutcome);
+        assert_eq!(state.complete(true), Complete::Free);
+    }
+
+    #[test]
+    fn references_fill_their_bits_and_no_other() {
+        let state = State::with_references(MAX_REFERENCES - 1);
+        state.retain();
+        assert_eq!(state.references(), MAX_REFERENCES);
+        assert_eq!(state.start(), Start::Poll);
+        assert_eq!(state.stop(), Idle::Waits);
+        assert!(!state.release());
+        assert_eq!(state.references(), MAX_REFERENCES - 1);
+    }
+}

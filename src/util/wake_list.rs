@@ -41,7 +41,7 @@ impl WakeList {
         self.first.is_none()
     }
 
-    /// Wakes all, in order, and keeps the room for the next time.
+    /// Wakes all, in order, and keeps the room for the next time unless it was a peak.
     ///
     /// A waker that panics does not keep the others from being woken; its panic ends here, as it
     /// is not the caller's to answer for.
@@ -52,8 +52,12 @@ impl WakeList {
         for waker in self.rest.drain(..) {
             wake_quietly(waker);
         }
+        self.rest.shrink_to(KEEP);
     }
 }
+
+/// The room that a list keeps between uses.
+const KEEP: usize = 1024;
 
 /// Wakes somebody else's waker, whose panics are not ours to pass on.
 pub(crate) fn wake_quietly(waker: Waker) {

@@ -1,0 +1,167 @@
+//! Where a thread sleeps while it owes work to tasks: reactor, timers, clock, and the way to wake it.
+//!
+//! # Four parts, four locks
+//!
+//! | part | guards | taken by | held across |
+//! |---|---|---|---|
+//! | `poller` | the kernel's poll and its events | the thread that turns the driver, by `try_lock` | the wait and the dispatch; never a wake, a hook or a poll of a task |
+//! | registry | – | anyone: `epoll_ctl` is safe beside `epoll_wait` | – |
+//! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
+//! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
+//!
+//! # How nobody sleeps through a wake
+//!
+//! Two things end a sleep: a timer that comes due, and [`Driver::unpark`]. The sleeper publishes the
+//! deadline it will sleep until while it holds the wheel; whoever arms an earlier timer compares
+//! under the same lock, and unparks after releasing it. The sleeper announces its sleep in the word
+//! of [`Unpark`] before it waits, and does not wait if somebody has notified since its last turn.
+//! So arming a timer costs no system call unless somebody sleeps past it, and waking a thread that
+//! is awake costs none either.
+
+mod clock;
+mod timers;
+mod unpark;
+
+pub use clock::Instant;
+pub(crate) use clock::Clock;
+pub(crate) use timers::{Timer, TimerPoll};
+
+use crate::primitives::Mutex;
+use crate::reactor::{Poller, Reactor};
+use crate::util::WakeList;
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+use timers::Timers;
+use unpark::Unpark;
+
+/// One place to sleep; see the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    runtime: NonZeroU64,
+    poller: Mutex<Poller>,
+    reactor: Arc<Reactor>,
+    timers: Timers,
+    unpark: Unpark,
+    waker: mio::Waker,
+    clock: Clock,
+}
+
+/// Whether a turn may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Only look what is there.
+    Look,
+    /// Sleep until something is there.
+    Sleep,
+}
+
+/// What a turn brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turned {
+    /// Descriptors that became ready.
+    pub(crate) io_events: usize,
+    /// Timers that came due.
+    pub(crate) timers_fired: usize,
+}
+
+impl Driver {
+    /// A driver for the runtime of this number, with timers in steps of `resolution`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says where it cannot give the descriptors: two or three are needed.
+    pub(crate) fn new(runtime: NonZeroU64, clock: Clock, resolution: Duration) -> io::Result<Self> {
+        let (reactor, poller, waker) = Reactor::new(runtime)?;
+        let timers = Timers::new(clock.now(), resolution);
+        let poller = Mutex::new(poller);
+        Ok(Self { runtime, poller, reactor, timers, unpark: Unpark::new(), waker, clock })
+    }
+
+    /// The number of the runtime that it belongs to.
+    #[inline]
+    pub(crate) fn runtime(&self) -> NonZeroU64 {
+        self.runtime
+    }
+
+    pub(crate) fn reactor(&self) -> &Arc<Reactor> {
+        &self.reactor
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Moves the wakers of all that is due to `wakes`, after a sleep if `turn` allows one.
+    ///
+    /// Does nothing if another thread is turning the driver.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says of the wait: it means that the descriptor was closed by someone else.
+    pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
+        let Some(mut poller) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        let sleeps = turn == Turn::Sleep && self.unpark.announce();
+        let timeout = if sleeps {
+            let deadline = self.timers.publish_sleep();
+            deadline.map(|at| at.saturating_duration_since(self.clock.now()))
+        } else {
+            Some(Duration::ZERO)
+        };
+        let waited = poller.wait(timeout);
+        if sleeps {
+            self.unpark.awake();
+        }
+        waited?;
+        let io_events = self.reactor.dispatch(&poller, wakes);
+        drop(poller);
+        let timers_fired = self.timers.expire(self.clock.now(), wakes);
+        Ok(Turned { io_events, timers_fired })
+    }
+
+    /// Ends the sleep of the thread that turns the driver, or keeps it from its next one.
+    ///
+    /// The one place from which threads are woken physically.
+    pub(crate) fn unpark(&self) {
+        if self.unpark.notify() {
+            // An error would mean that the counter of the eventfd is full, so that the sleeper is
+            // being woken already, or that the descriptor was closed by someone else, which `turn`
+            // reports.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Whether somebody has unparked since the last call or sleep; forgets it.
+    #[inline]
+    pub(crate) fn take_notified(&self) -> bool {
+        self.unpark.take()
+    }
+
+    /// How `timer` stands; it is armed if it was not, and `waker` is woken when that changes.
+    pub(crate) fn poll_timer(
+        &self,
+        timer: &mut Option<Timer>,
+        deadline: Instant,
+        waker: &Waker,
+    ) -> TimerPoll {
+        let (poll, sleeper_is_late) = self.timers.poll(timer, deadline, waker);
+        if sleeper_is_late {
+            self.unpark();
+        }
+        poll
+    }
+
+    /// Takes a timer out, if it has not fired.
+    pub(crate) fn cancel_timer(&self, timer: Timer) {
+        self.timers.cancel(timer);
+    }
+
+    /// Ends all waits for descriptors and timers of this driver; moves the wakers to `wakes`.
+    pub(crate) fn shut_down(&self, wakes: &mut WakeList) {
+        self.reactor.shut_down(wakes);
+        self.timers.shut_down(wakes);
+    }
+}

@@ -1,0 +1,157 @@
+//! The timers of a driver: the wheel, and the moment until which somebody sleeps.
+
+use super::clock::Instant;
+use crate::primitives::Mutex;
+use crate::util::WakeList;
+use crate::wheel::{TimerKey, Wheel};
+use std::task::Waker;
+use std::time::Duration;
+
+/// A timer that was armed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timer(TimerKey);
+
+/// How a timer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimerPoll {
+    /// It is armed, and wakes when its deadline has passed.
+    Waits,
+    /// Its deadline has passed.
+    Fired,
+    /// The driver has ended. Whether the deadline has passed, the clock says.
+    Closed,
+}
+
+/// The wheel counts in ticks of `resolution` nanoseconds since the clock's origin. Deadlines are
+/// rounded up to a tick and the present down, so no timer fires early.
+#[derive(Debug)]
+pub(super) struct Timers {
+    resolution: u64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    wheel: Wheel<Waker>,
+    /// The tick until which the driver's thread sleeps; 0 while it is awake.
+    sleep_until: u64,
+    closed: bool,
+}
+
+impl Timers {
+    pub(super) fn new(now: Instant, resolution: Duration) -> Self {
+        let resolution = u64::try_from(resolution.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let wheel = Wheel::new(now.as_nanos() / resolution);
+        Self { resolution, inner: Mutex::new(Inner { wheel, sleep_until: 0, closed: false }) }
+    }
+
+    /// The sleeper's word that it sleeps until the moment that is returned, or without end.
+    pub(super) fn publish_sleep(&self) -> Option<Instant> {
+        let mut inner = self.inner.lock();
+        let next = inner.wheel.next_expiration();
+        inner.sleep_until = next.unwrap_or(u64::MAX);
+        drop(inner);
+        next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
+    }
+
+    /// Ends the sleep that was published, and moves the wakers of what is due to `wakes`.
+    pub(super) fn expire(&self, now: Instant, wakes: &mut WakeList) -> usize {
+        let mut fired = 0;
+        let mut inner = self.inner.lock();
+        inner.sleep_until = 0;
+        inner.wheel.expire(now.as_nanos() / self.resolution, |waker| {
+            fired += 1;
+            wakes.push(waker);
+        });
+        fired
+    }
+
+    /// Arms `timer` if it is not, and tells how it stands; and whether the sleeper must be woken,
+    /// because it would sleep past the deadline.
+    pub(super) fn poll(
+        &self,
+        timer: &mut Option<Timer>,
+        deadline: Instant,
+        waker: &Waker,
+    ) -> (TimerPoll, bool) {
+        match timer {
+            None => self.arm(timer, deadline, waker),
+            Some(armed) => {
+                let poll = self.refresh(*armed, waker);
+                if poll != TimerPoll::Waits {
+                    *timer = None;
+                }
+                (poll, false)
+            }
+        }
+    }
+
+    fn arm(
+        &self,
+        timer: &mut Option<Timer>,
+        deadline: Instant,
+        waker: &Waker,
+    ) -> (TimerPoll, bool) {
+        let tick = deadline.as_nanos().div_ceil(self.resolution);
+        // Cloning runs code of the waker's owner, so it comes before the lock.
+        let waker = waker.clone();
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner);
+            return (TimerPoll::Closed, false);
+        }
+        if tick <= inner.wheel.elapsed() {
+            drop(inner);
+            return (TimerPoll::Fired, false);
+        }
+        let late = tick < inner.sleep_until;
+        match inner.wheel.insert(tick, waker) {
+            Ok(key) => {
+                *timer = Some(Timer(key));
+                drop(inner);
+                (TimerPoll::Waits, late)
+            }
+            Err(full) => {
+                // 2³² timers are armed: looking again soon is all that is left.
+                drop(inner);
+                full.0.wake();
+                (TimerPoll::Waits, false)
+            }
+        }
+    }
+
+    fn refresh(&self, timer: Timer, waker: &Waker) -> TimerPoll {
+        let mut inner = self.inner.lock();
+        match inner.wheel.get_mut(timer.0) {
+            None if inner.closed => return TimerPoll::Closed,
+            None => return TimerPoll::Fired,
+            Some(present) if present.will_wake(waker) => return TimerPoll::Waits,
+            Some(_) => drop(inner),
+        }
+        let mut waker = waker.clone();
+        let mut inner = self.inner.lock();
+        let poll = match inner.wheel.get_mut(timer.0) {
+            None if inner.closed => TimerPoll::Closed,
+            None => TimerPoll::Fired,
+            Some(present) => {
+                std::mem::swap(present, &mut waker);
+                TimerPoll::Waits
+            }
+        };
+        drop(inner);
+        drop(waker);
+        poll
+    }
+
+    pub(super) fn cancel(&self, timer: Timer) {
+        let waker = self.inner.lock().wheel.remove(timer.0);
+        drop(waker);
+    }
+
+    /// Keeps no timer any more: those that are armed are dropped, and their wakers go to `wakes`.
+    pub(super) fn shut_down(&self, wakes: &mut WakeList) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.wheel.drain(|waker| wakes.push(waker));
+    }
+}

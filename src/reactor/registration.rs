@@ -1,0 +1,338 @@
+//! One descriptor: what is known of it, who waits for it, and who watches it.
+
+use super::readiness::{Direction, News, Readiness, Seen};
+use super::slots::{Reactor, SlotKey};
+use super::NoReactor;
+use crate::primitives::Mutex;
+use crate::util::WakeList;
+use mio::Interest;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// What a descriptor has for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    readiness: Readiness,
+    binding: Mutex<Option<Binding>>,
+    waiters: Mutex<Waiters>,
+}
+
+/// Which reactor watches, and for what.
+#[derive(Debug)]
+struct Binding {
+    reactor: Arc<Reactor>,
+    key: SlotKey,
+    interest: Interest,
+}
+
+#[derive(Debug, Default)]
+struct Waiters {
+    read: Side,
+    write: Side,
+    last_key: u64,
+}
+
+/// Those who wait in one direction.
+///
+/// The `poll_…` functions of a socket share one place, as their contract is that the last caller is
+/// woken. Futures that borrow a socket have a place each, which they give up when they are dropped;
+/// so there are never more than there are such futures.
+#[derive(Debug, Default)]
+struct Side {
+    poll: Option<Waker>,
+    futures: Vec<(u64, Waker)>,
+}
+
+/// The place in which a waker waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitKey {
+    /// That of the `poll_…` functions.
+    Poll,
+    /// That of one future; 0 until it first waits.
+    Future(u64),
+}
+
+impl Registration {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            readiness: Readiness::new(),
+            binding: Mutex::new(None),
+            waiters: Mutex::new(Waiters::default()),
+        })
+    }
+
+    /// Whether an attempt in `direction` is worth its system call.
+    #[inline]
+    pub(crate) fn look(&self, direction: Direction) -> Option<Seen> {
+        self.readiness.look(direction)
+    }
+
+    /// The attempt based on `seen` took all there was.
+    #[inline]
+    pub(crate) fn exhaust(&self, direction: Direction, seen: Seen) {
+        self.readiness.exhaust(direction, seen);
+    }
+
+    /// The attempt based on `seen` would have blocked.
+    pub(crate) fn disprove(&self, direction: Direction, seen: Seen) {
+        self.readiness.disprove(direction, seen);
+    }
+
+    /// Waits until an attempt in `direction` is worth its system call again.
+    ///
+    /// `current` is the reactor of the thread that waits. It begins to watch the descriptor if none
+    /// does, or if the one that does belongs to another runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`NoReactor`] if nobody watches and there is no `current`; or what `epoll_ctl` says.
+    pub(crate) fn poll_wait(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        direction: Direction,
+        current: Option<&Arc<Reactor>>,
+        key: &mut WaitKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            self.bind(fd, direction, current)?;
+            match self.leave(direction, key, cx.waker()) {
+                Left::Waits => return Poll::Pending,
+                Left::Ready => return Poll::Ready(Ok(())),
+                Left::ShutDown => {}
+            }
+        }
+    }
+
+    /// Ends the watch; the descriptor is about to be closed or given away.
+    pub(crate) fn unbind(&self, fd: BorrowedFd<'_>) {
+        let binding = self.binding.lock().take();
+        if let Some(Binding { reactor, key, .. }) = binding {
+            reactor.deregister(fd, key);
+        }
+    }
+
+    /// Gives up the place of a future that waits no more.
+    pub(crate) fn give_up(&self, direction: Direction, key: WaitKey) {
+        let WaitKey::Future(number @ 1..) = key else { return };
+        let mut waiters = self.waiters.lock();
+        let futures = &mut waiters.side(direction).futures;
+        let at = futures.iter().position(|(present, _)| *present == number);
+        let waker = at.map(|at| futures.swap_remove(at));
+        drop(waiters);
+        drop(waker);
+    }
+
+    fn bind(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        direction: Direction,
+        current: Option<&Arc<Reactor>>,
+    ) -> io::Result<()> {
+        let wanted = match direction {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::WRITABLE,
+        };
+        let mut binding = self.binding.lock();
+        if let Some(bound) = &mut *binding {
+            let elsewhere = current.is_some_and(|now| now.runtime() != bound.reactor.runtime());
+            if !elsewhere && !self.readiness.is_shut_down() {
+                let interest = bound.interest | wanted;
+                if interest != bound.interest || Reactor::REARMS {
+                    bound.reactor.reregister(fd, bound.key, interest)?;
+                    bound.interest = interest;
+                }
+                return Ok(());
+            }
+        }
+        let current = current.ok_or(NoReactor)?;
+        if let Some(Binding { reactor, key, .. }) = binding.take() {
+            reactor.deregister(fd, key);
+        }
+        self.readiness.revive();
+        let key = current.register(fd, self, wanted)?;
+        *binding = Some(Binding { reactor: Arc::clone(current), key, interest: wanted });
+        Ok(())
+    }
+
+    fn leave(&self, direction: Direction, key: &mut WaitKey, waker: &Waker) -> Left {
+        let mut spare = None;
+        let mut waiters = self.waiters.lock();
+        loop {
+            // Looked at under the lock: whoever sets the word takes the lock afterwards.
+            if self.readiness.is_shut_down() {
+                return Left::ShutDown;
+            }
+            if self.readiness.look(direction).is_some() {
+                return Left::Ready;
+            }
+            if waiters.has(direction, *key, waker) {
+                return Left::Waits;
+            }
+            let Some(new) = spare.take() else {
+                // Cloning runs code of the waker's owner, so not under the lock.
+                drop(waiters);
+                spare = Some(waker.clone());
+                waiters = self.waiters.lock();
+                continue;
+            };
+            let old = waiters.put(direction, key, new);
+            drop(waiters);
+            drop(old);
+            return Left::Waits;
+        }
+    }
+
+    /// An event has arrived: moves the wakers of those it concerns to `wakes`.
+    pub(super) fn deliver(&self, news: News, wakes: &mut WakeList) {
+        self.readiness.set(news);
+        let mut waiters = self.waiters.lock();
+        for direction in [Direction::Read, Direction::Write] {
+            if news.concerns(direction) {
+                waiters.side(direction).take(wakes);
+            }
+        }
+    }
+
+    /// The reactor that watched has ended: moves all wakers to `wakes`.
+    pub(super) fn shut_down(&self, wakes: &mut WakeList) {
+        self.readiness.shut_down();
+        let mut waiters = self.waiters.lock();
+        waiters.read.take(wakes);
+        waiters.write.take(wakes);
+    }
+}
+
+/// What became of somebody who wanted to wait.
+enum Left {
+    Waits,
+    Ready,
+    ShutDown,
+}
+
+impl Waiters {
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    /// Whether `waker` waits in its place already.
+    fn has(&mut self, direction: Direction, key: WaitKey, waker: &Waker) -> bool {
+        let side = self.side(direction);
+        let present = match key {
+            WaitKey::Poll => side.poll.as_ref(),
+            WaitKey::Future(number) => {
+                side.futures.iter().find(|(present, _)| *present == number).map(|(_, waker)| waker)
+            }
+        };
+        present.is_some_and(|present| present.will_wake(waker))
+    }
+
+    /// Puts `waker` in its place; returns the one that was there.
+    fn put(&mut self, direction: Direction, key: &mut WaitKey, waker: Waker) -> Option<Waker> {
+        if *key == WaitKey::Future(0) {
+            self.last_key += 1;
+            *key = WaitKey::Future(self.last_key);
+        }
+        let side = self.side(direction);
+        let WaitKey::Future(number) = *key else { return side.poll.replace(waker) };
+        match side.futures.iter_mut().find(|(present, _)| *present == number) {
+            Some((_, present)) => Some(std::mem::replace(present, waker)),
+            None => {
+                side.futures.push((number, waker));
+                None
+            }
+        }
+    }
+}
+
+impl Side {
+    fn take(&mut self, wakes: &mut WakeList) {
+        if let Some(waker) = self.poll.take() {
+            wakes.push(waker);
+        }
+        for (_, waker) in self.futures.drain(..) {
+            wakes.push(waker);
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::primitives::thread;
+    use std::task::Wake;
+
+    struct Told(crate::primitives::AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, crate::primitives::Ordering::Release);
+        }
+    }
+
+    /// An attempt fails, its readiness is cleared and its waker left, while the event arrives.
+    #[test]
+    fn loom_event_against_wait() {
+        loom::model(|| {
+            let registration = Registration::new();
+            let delivering = {
+                let registration = registration.clone();
+                thread::spawn(move || {
+                    let mut wakes = WakeList::new();
+                    registration.deliver(News::of(Direction::Read), &mut wakes);
+                    wakes.wake_all();
+                })
+            };
+            let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
+            let waker = Waker::from(told.clone());
+            let seen = registration.look(Direction::Read).unwrap();
+            registration.disprove(Direction::Read, seen);
+            let mut key = WaitKey::Future(0);
+            let left = registration.leave(Direction::Read, &mut key, &waker);
+            delivering.join().unwrap();
+            match left {
+                Left::Ready => assert!(registration.look(Direction::Read).is_some()),
+                Left::Waits => {
+                    // Whoever gives up afterwards finds its place empty.
+                    assert!(told.0.load(crate::primitives::Ordering::Acquire), "the wake was lost");
+                    registration.give_up(Direction::Read, key);
+                }
+                Left::ShutDown => unreachable!(),
+            }
+        });
+    }
+
+    /// The runtime ends while somebody begins to wait, and somebody else gives up.
+    #[test]
+    fn loom_shutdown_against_wait() {
+        loom::model(|| {
+            let registration = Registration::new();
+            let seen = registration.look(Direction::Read).unwrap();
+            registration.disprove(Direction::Read, seen);
+            let mut gone = WaitKey::Future(0);
+            registration.leave(Direction::Read, &mut gone, Waker::noop());
+            let ending = {
+                let registration = registration.clone();
+                thread::spawn(move || {
+                    let mut wakes = WakeList::new();
+                    registration.shut_down(&mut wakes);
+                    wakes.wake_all();
+                })
+            };
+            let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
+            let waker = Waker::from(told.clone());
+            let mut key = WaitKey::Poll;
+            let left = registration.leave(Direction::Read, &mut key, &waker);
+            registration.give_up(Direction::Read, gone);
+            ending.join().unwrap();
+            if let Left::Waits = left {
+                assert!(told.0.load(crate::primitives::Ordering::Acquire), "the wake was lost");
+            }
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! The kernel's side: the poll, and which registration an event is for.
+
+use super::readiness::News;
+use super::registration::Registration;
+use super::NoReactor;
+use crate::primitives::Mutex;
+use crate::util::WakeList;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Registry, Token, Waker};
+use slab::Slab;
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events taken from the kernel in one turn; more wait for the next.
+const EVENTS: usize = 1024;
+
+/// Half of a token is the slot, the other half its generation.
+const INDEX_BITS: u32 = usize::BITS / 2;
+const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
+
+/// The token of the waker that ends a sleep; no slot has this index.
+const WAKE: Token = Token(usize::MAX);
+
+/// The half of a reactor that only the thread that turns the driver touches.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    poll: mio::Poll,
+    events: Events,
+}
+
+impl Poller {
+    /// Waits for events; for ever if `timeout` is `None`. A signal ends the wait without any.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// The half of a reactor that everybody shares.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    runtime: NonZeroU64,
+    registry: Registry,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    slab: Slab<Slot>,
+    generation: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: usize,
+    registration: Arc<Registration>,
+}
+
+/// The slot of a registration: its index and generation, packed as mio's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotKey(Token);
+
+impl SlotKey {
+    fn new(index: usize, generation: usize) -> Self {
+        Self(Token(index | (generation << INDEX_BITS)))
+    }
+
+    fn index(self) -> usize {
+        self.0.0 & INDEX_MASK
+    }
+
+    fn generation(self) -> usize {
+        self.0.0 >> INDEX_BITS
+    }
+}
+
+impl Reactor {
+    /// Whether a descriptor must be registered again each time somebody waits for it.
+    ///
+    /// mio's `poll(2)` back end, which stands in for systems without `epoll` or `kqueue`, tells an
+    /// event once and then watches no more until it is asked to again.
+    pub(super) const REARMS: bool = cfg!(mio_unsupported_force_poll_poll);
+
+    /// A reactor of the runtime with this number, its poller, and the waker that ends its sleep.
+    pub(crate) fn new(runtime: NonZeroU64) -> io::Result<(Arc<Self>, Poller, Waker)> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let poller = Poller { poll, events: Events::with_capacity(EVENTS) };
+        let slots = Mutex::new(Slots::default());
+        Ok((Arc::new(Self { runtime, registry, slots }), poller, waker))
+    }
+
+    /// The number of the runtime that it belongs to.
+    pub(super) fn runtime(&self) -> NonZeroU64 {
+        self.runtime
+    }
+
+    /// Begins to watch a descriptor; the kernel tells at once what is ready already.
+    pub(super) fn register(
+        &self,
+        fd: BorrowedFd<'_>,
+        registration: &Arc<Registration>,
+        interest: Interest,
+    ) -> io::Result<SlotKey> {
+        let key = self.slots.lock().insert(registration)?;
+        let result = self.registry.register(&mut SourceFd(&fd.as_raw_fd()), key.0, interest);
+        if result.is_err() {
+            let slot = self.slots.lock().remove(key);
+            drop(slot);
+        }
+        result.map(|()| key)
+    }
+
+    pub(super) fn reregister(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: SlotKey,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.reregister(&mut SourceFd(&fd.as_raw_fd()), key.0, interest)
+    }
+
+    pub(super) fn deregister(&self, fd: BorrowedFd<'_>, key: SlotKey) {
+        // It can only fail if the descriptor is not watched, and then there is nothing to end.
+        let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        let slot = self.slots.lock().remove(key);
+        drop(slot);
+    }
+
+    /// Notes what the last wait of `poller` brought; returns how many descriptors it concerned.
+    pub(crate) fn dispatch(&self, poller: &Poller, wakes: &mut WakeList) -> usize {
+        if poller.events.is_empty() {
+            return 0;
+        }
+        let mut count = 0;
+        let slots = self.slots.lock();
+        for event in &poller.events {
+            if event.token() == WAKE {
+                continue;
+            }
+            if let Some(registration) = slots.get(SlotKey(event.token())) {
+                registration.deliver(News::from_event(event), wakes);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Watches no more: tells all registrations, and collects those who wait for them.
+    pub(crate) fn shut_down(&self, wakes: &mut WakeList) {
+        let mut slots = self.slots.lock();
+        slots.closed = true;
+        let all = std::mem::take(&mut slots.slab);
+        drop(slots);
+        for (_, slot) in all {
+            slot.registration.shut_down(wakes);
+        }
+    }
+}
+
+impl Slots {
+    fn insert(&mut self, registration: &Arc<Registration>) -> io::Result<SlotKey> {
+        if self.closed {
+            return Err(NoReactor.into());
+        }
+        let entry = self.slab.vacant_entry();
+        let index = entry.key();
+        if index >= INDEX_MASK {
+            return Err(io::Error::other("too many descriptors are registered with one runtime"));
+        }
+        // Counted over all slots, so that a slot's next tenant never has its last one's number,
+        // short of a wrap during the life of one undelivered event.
+        self.generation = (self.generation + 1) & INDEX_MASK;
+        let registration = Arc::clone(registration);
+        entry.insert(Slot { generation: self.generation, registration });
+        Ok(SlotKey::new(index, self.generation))
+    }
+
+    fn get(&self, key: SlotKey) -> Option<&Arc<Registration>> {
+        let slot = self.slab.get(key.index())?;
+        (slot.generation == key.generation()).then_some(&slot.registration)
+    }
+
+    fn remove(&mut self, key: SlotKey) -> Option<Slot> {
+        self.get(key)?;
+        self.slab.try_remove(key.index())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_used_again_has_another_key() {
+        let mut slots = Slots::default();
+        let (first, second) = (Registration::new(), Registration::new());
+        let old = slots.insert(&first).unwrap();
+        assert!(slots.remove(old).is_some());
+        let new = slots.insert(&second).unwrap();
+        assert_eq!(old.index(), new.index());
+        assert!(slots.get(old).is_none(), "an event for the old one finds nothing");
+        assert!(slots.remove(old).is_none(), "and cannot remove the new one");
+        assert!(Arc::ptr_eq(slots.get(new).unwrap(), &second));
+    }
+
+    #[test]
+    fn no_slot_has_the_token_of_the_waker() {
+        assert_ne!(SlotKey::new(INDEX_MASK - 1, INDEX_MASK).0, WAKE);
+    }
+}

@@ -1,0 +1,90 @@
+//! How a runtime is reached from outside, and from any thread.
+
+use crate::context::{self, Current};
+use crate::driver::Driver;
+use crate::task::{self, JoinHandle, Spawn};
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A reference to a runtime, for any thread; cheap to clone.
+///
+/// It keeps no runtime alive: what is spawned through the handle of one that has ended is cancelled
+/// at once.
+///
+/// # Examples
+///
+/// ```
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// let handle = rt.handle();
+/// let thread = std::thread::spawn(move || handle.spawn(async { 5 }));
+/// let task = thread.join().unwrap();
+/// assert_eq!(rt.block_on(task)?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    spawn: Arc<dyn Spawn>,
+    driver: Arc<Driver>,
+}
+
+impl Handle {
+    pub(super) fn new(current: &Current) -> Self {
+        Self { spawn: Arc::clone(&current.spawn), driver: Arc::clone(&current.driver) }
+    }
+
+    /// The runtime that runs the calling code.
+    ///
+    /// # Panics
+    ///
+    /// Outside `block_on` and tasks; [`try_current`](Self::try_current) answers an error there.
+    #[track_caller]
+    pub fn current() -> Self {
+        match Self::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("Handle::current: {error}"),
+        }
+    }
+
+    /// The runtime that runs the calling code, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRuntime`] outside `block_on` and tasks.
+    pub fn try_current() -> Result<Self, NoRuntime> {
+        let current = context::current().map_err(|_| NoRuntime)?;
+        Ok(Self::new(&current))
+    }
+
+    /// Makes `future` a task of this runtime.
+    ///
+    /// If the runtime has ended, the future is dropped here, and the handle answers that the task
+    /// was cancelled.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::spawn(&*self.spawn, future, Location::caller())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("runtime", &self.driver.runtime()).finish()
+    }
+}
+
+/// No runtime runs the calling code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRuntime;
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no runtime runs here: call it inside block_on or a task, or use a Handle")
+    }
+}
+
+impl std::error::Error for NoRuntime {}

@@ -1,0 +1,11 @@
+//! The composition root: runtimes, their builders, and the handles by which they are reached.
+
+mod builder;
+mod free;
+mod handle;
+mod local;
+
+pub use builder::{BuildError, LocalBuilder};
+pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};
+pub use handle::{Handle, NoRuntime};
+pub use local::LocalRuntime;

@@ -1,0 +1,4 @@
+//! Who runs, and when: the one-thread scheduler.
+
+mod fairness;
+pub(crate) mod local;

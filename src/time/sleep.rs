@@ -1,0 +1,153 @@
+//! A future that is ready at a moment.
+
+use crate::context;
+use crate::coop;
+use crate::driver::{Driver, Instant, Timer, TimerPoll};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// Waits for `duration`, counted from this call.
+///
+/// A duration of zero is over at once; one that reaches beyond the clock's end never is.
+///
+/// # Panics
+///
+/// Outside `block_on` and tasks, when called or when polled: there is no clock to ask.
+///
+/// # Cancel safety
+///
+/// Dropping the future disarms its timer and loses nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::time::{Instant, sleep};
+/// use std::time::Duration;
+///
+/// # mainspring::block_on(async {
+/// let start = Instant::now();
+/// sleep(Duration::from_millis(2)).await;
+/// assert!(start.elapsed() >= Duration::from_millis(2));
+/// # });
+/// ```
+#[inline]
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    let now = clock_of_this_thread();
+    Sleep { deadline: now + duration, over: duration.is_zero(), driver: None, timer: None }
+}
+
+/// Waits until `deadline`; one that has passed is over at once.
+///
+/// # Panics
+///
+/// Outside `block_on` and tasks, when called or when polled: there is no clock to ask.
+///
+/// # Cancel safety
+///
+/// Dropping the future disarms its timer and loses nothing.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    let over = deadline <= clock_of_this_thread();
+    Sleep { deadline, over, driver: None, timer: None }
+}
+
+#[inline]
+#[track_caller]
+fn clock_of_this_thread() -> Instant {
+    match context::current() {
+        Ok(current) => current.driver.clock().now(),
+        Err(_) => no_runtime(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn no_runtime() -> ! {
+    panic!("a sleep was made or polled where no runtime runs: do it inside block_on or a task");
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+///
+/// Its timer belongs to the runtime on which it was first polled, and fires there even if the future
+/// has moved to another. If that runtime ends first, the timer moves to the one that polls next.
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep {
+    deadline: Instant,
+    over: bool,
+    driver: Option<Arc<Driver>>,
+    timer: Option<Timer>,
+}
+
+impl Sleep {
+    /// The moment that it waits for.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the moment has come and was noticed by a poll.
+    pub fn is_elapsed(&self) -> bool {
+        self.over
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let driver = match &self.driver {
+                Some(driver) => driver,
+                None => match context::current() {
+                    Ok(current) => self.driver.insert(Arc::clone(&current.driver)),
+                    Err(_) => no_runtime(),
+                },
+            };
+            match driver.poll_timer(&mut self.timer, self.deadline, cx.waker()) {
+                TimerPoll::Waits => return Poll::Pending,
+                TimerPoll::Fired => break,
+                TimerPoll::Closed if driver.clock().now() >= self.deadline => break,
+                TimerPoll::Closed => {
+                    let runtime = driver.runtime();
+                    self.driver = None;
+                    if context::runs_here(runtime) {
+                        // It is ending, and this is among the last things that it does.
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        self.driver = None;
+        Poll::Ready(())
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let charge = ready!(coop::poll_proceed(cx));
+        if !self.over {
+            ready!(self.poll_timer(cx));
+            self.over = true;
+        }
+        charge.made_progress();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if let (Some(driver), Some(timer)) = (&self.driver, self.timer) {
+            driver.cancel_timer(timer);
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).field("over", &self.over).finish()
+    }
+}

@@ -1,0 +1,78 @@
+//! A limit to how long a future may take.
+
+use super::sleep;
+use crate::coop;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Awaits `future` for at most `duration`, counted from this call.
+///
+/// The future is polled first: if it is ready its output counts, however late it is. On a time-out
+/// it is dropped.
+///
+/// # Errors
+///
+/// [`Elapsed`] if the time is over first.
+///
+/// # Panics
+///
+/// Outside `block_on` and tasks, like [`sleep`].
+///
+/// # Cancel safety
+///
+/// Dropping the wait drops `future`; what that loses is said there.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::time::timeout;
+/// use std::time::Duration;
+///
+/// # mainspring::block_on(async {
+/// assert_eq!(timeout(Duration::from_secs(1), async { 5 }).await, Ok(5));
+/// let never = std::future::pending::<()>();
+/// assert!(timeout(Duration::from_millis(1), never).await.is_err());
+/// # });
+/// ```
+#[track_caller]
+pub fn timeout<F: IntoFuture>(
+    duration: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    let limit = sleep(duration);
+    let future = future.into_future();
+    async move {
+        let (mut future, mut limit) = (pin!(future), pin!(limit));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            // A future that spends the whole budget in each poll must not keep its limit from
+            // being looked at.
+            let _unlimited = coop::unlimited();
+            limit.as_mut().poll(cx).map(|()| Err(Elapsed(())))
+        })
+        .await
+    }
+}
+
+/// The time was over before the future was ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time was over before the future was ready")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for std::io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        Self::new(std::io::ErrorKind::TimedOut, elapsed)
+    }
+}

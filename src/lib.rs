@@ -11,5 +11,9 @@ pub mod sync;
 pub mod task;
 pub(crate) mod wheel;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(feature = "http")]
 pub mod http;

@@ -23,6 +23,10 @@ pub mod io;
 pub mod net;
 pub mod time;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(feature = "http")]
 pub mod http;
 

@@ -1,0 +1,6 @@
+//! What the fuzz targets in `fuzz/` call: for each a function of bytes, kept in its room.
+
+/// Runs the operations that `data` spells on the timer wheel and on a model of it.
+pub fn wheel_ops(data: &[u8]) {
+    crate::wheel::model::run_bytes(data);
+}

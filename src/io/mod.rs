@@ -1,0 +1,5 @@
+//! Waiting for descriptors.
+
+mod source;
+
+pub(crate) use source::{Moved, Source};

@@ -1,0 +1,369 @@
+//! A TCP connection.
+
+use super::split::{ReadHalf, WriteHalf, split};
+use crate::io::{Moved, Source};
+use crate::reactor::Direction;
+use futures_io::{AsyncRead, AsyncWrite};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A TCP connection.
+///
+/// Dropping it closes it: what was written is still sent, what was not read is lost, and if there
+/// was such, the peer sees a reset.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::net::{TcpListener, TcpStream};
+///
+/// # mainspring::block_on(async {
+/// let listener = TcpListener::bind(([127, 0, 0, 1], 0))?;
+/// let stream = TcpStream::connect(listener.local_addr()?).await?;
+/// let (peer, _) = listener.accept().await?;
+/// stream.write_all(b"ping").await?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(peer.read(&mut buffer).await?, 4);
+/// assert_eq!(&buffer[..4], b"ping");
+/// # Ok::<(), std::io::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct TcpStream {
+    source: Source<std::net::TcpStream>,
+}
+
+impl TcpStream {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: refused, unreachable, timed out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the attempt.
+    pub async fn connect(address: impl Into<SocketAddr>) -> io::Result<Self> {
+        let address = address.into();
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        let started = socket.connect(&address.into());
+        let stream = Self::from_nonblocking(socket.into());
+        match started {
+            Ok(()) => return Ok(stream),
+            // Interrupted means that the attempt goes on, as in progress does.
+            Err(error) if is_in_progress(&error) => {}
+            Err(error) => return Err(error),
+        }
+        stream.source.assume_blocked(Direction::Write);
+        stream.source.io(Direction::Write, connected).await?;
+        Ok(stream)
+    }
+
+    /// Takes over a connection, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses that.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self::from_nonblocking(stream))
+    }
+
+    /// Gives the connection back; it stays non-blocking.
+    pub fn into_std(self) -> std::net::TcpStream {
+        self.source.into_inner()
+    }
+
+    pub(super) fn from_nonblocking(stream: std::net::TcpStream) -> Self {
+        Self { source: Source::new(stream) }
+    }
+
+    /// Reads what has arrived, at most as much as fits; 0 is the end of what the peer sends.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: the connection was reset, or timed out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready has read nothing.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.source.io(Direction::Read, |stream| read(stream, buffer)).await
+    }
+
+    /// Writes as much of `data` as the kernel takes, and tells how much that was.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: the connection was closed, or reset.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready has written nothing.
+    pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
+        self.source.io(Direction::Write, |stream| write(stream, data)).await
+    }
+
+    /// Writes all of `data`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); how much was written by then is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropping the future may have written a part, and does not tell how much.
+    pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let written = self.write(data).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            data = &data[written..];
+        }
+        Ok(())
+    }
+
+    /// Closes one direction, or both.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: the connection is gone already.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.source.get().shutdown(how)
+    }
+
+    /// Two halves that may be used at the same time by two parts of one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split(self)
+    }
+
+    /// Sends small writes at once (`TCP_NODELAY`), instead of gathering them while earlier ones are
+    /// not acknowledged. Off by default.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.source.get().set_nodelay(nodelay)
+    }
+
+    /// Whether small writes are sent at once.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.source.get().nodelay()
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: the connection is gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get().peer_addr()
+    }
+
+    pub(super) fn poll_read_ref(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source.poll_io(Direction::Read, cx, |stream| read(stream, buffer))
+    }
+
+    pub(super) fn poll_read_vectored_ref(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.source.poll_io(Direction::Read, cx, |mut stream| {
+            let count = stream.read_vectored(buffers)?;
+            Ok((count, moved(count, room)))
+        })
+    }
+
+    pub(super) fn poll_write_ref(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source.poll_io(Direction::Write, cx, |stream| write(stream, data))
+    }
+
+    pub(super) fn poll_write_vectored_ref(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = data.iter().map(|slice| slice.len()).sum();
+        self.source.poll_io(Direction::Write, cx, |stream| {
+            // Unlike `writev`, it raises no SIGPIPE in a host that does not ignore it.
+            let count = SockRef::from(stream).send_vectored_with_flags(data, NO_SIGNAL)?;
+            Ok((count, moved(count, length)))
+        })
+    }
+
+    pub(super) fn close_ref(&self) -> io::Result<()> {
+        match self.shutdown(Shutdown::Write) {
+            // The peer was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+}
+
+/// What keeps a write to a closed connection from raising SIGPIPE; 0 where a socket option does that.
+const NO_SIGNAL: i32 = if cfg!(target_vendor = "apple") {
+    0
+} else {
+    rustix::net::SendFlags::NOSIGNAL.bits() as i32
+};
+
+fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+        || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Whether an attempt to connect has ended, and how.
+fn connected(stream: &std::net::TcpStream) -> io::Result<((), Moved)> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(((), Moved::Some)),
+        // An event that came too early: the attempt goes on.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Fewer bytes than there was room for: the kernel has no more, and will tell when it does.
+fn moved(count: usize, room: usize) -> Moved {
+    if count < room { Moved::All } else { Moved::Some }
+}
+
+fn read(mut stream: &std::net::TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Moved)> {
+    let count = stream.read(buffer)?;
+    // The end stays to be read again, and no event would tell of it a second time.
+    let moved = if count == 0 { Moved::Some } else { moved(count, buffer.len()) };
+    Ok((count, moved))
+}
+
+fn write(mut stream: &std::net::TcpStream, data: &[u8]) -> io::Result<(usize, Moved)> {
+    let count = stream.write(data)?;
+    Ok((count, moved(count, data.len())))
+}
+
+impl AsyncRead for &TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_ref(cx, buffer)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_vectored_ref(cx, buffers)
+    }
+}
+
+impl AsyncWrite for &TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_ref(cx, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored_ref(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.close_ref())
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_ref(cx, buffer)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_vectored_ref(cx, buffers)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_ref(cx, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored_ref(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.close_ref())
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.get().as_fd()
+    }
+}

@@ -22,8 +22,8 @@ mod clock;
 mod timers;
 mod unpark;
 
-pub use clock::Instant;
 pub(crate) use clock::Clock;
+pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 
 use crate::primitives::Mutex;

@@ -38,6 +38,14 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    /// The waker of an armed timer; or how the timer stands if it is armed no more.
+    fn find(&mut self, timer: Timer) -> Result<&mut Waker, TimerPoll> {
+        let gone = if self.closed { TimerPoll::Closed } else { TimerPoll::Fired };
+        self.wheel.get_mut(timer.0).ok_or(gone)
+    }
+}
+
 impl Timers {
     pub(super) fn new(now: Instant, resolution: Duration) -> Self {
         let resolution = u64::try_from(resolution.as_nanos()).unwrap_or(u64::MAX).max(1);
@@ -122,25 +130,17 @@ impl Timers {
 
     fn refresh(&self, timer: Timer, waker: &Waker) -> TimerPoll {
         let mut inner = self.inner.lock();
-        match inner.wheel.get_mut(timer.0) {
-            None if inner.closed => return TimerPoll::Closed,
-            None => return TimerPoll::Fired,
-            Some(present) if present.will_wake(waker) => return TimerPoll::Waits,
-            Some(_) => drop(inner),
+        match inner.find(timer) {
+            Err(gone) => return gone,
+            Ok(present) if present.will_wake(waker) => return TimerPoll::Waits,
+            Ok(_) => drop(inner),
         }
         let mut waker = waker.clone();
         let mut inner = self.inner.lock();
-        let poll = match inner.wheel.get_mut(timer.0) {
-            None if inner.closed => TimerPoll::Closed,
-            None => TimerPoll::Fired,
-            Some(present) => {
-                std::mem::swap(present, &mut waker);
-                TimerPoll::Waits
-            }
-        };
+        let found = inner.find(timer).map(|present| std::mem::swap(present, &mut waker));
         drop(inner);
         drop(waker);
-        poll
+        found.err().unwrap_or(TimerPoll::Waits)
     }
 
     pub(super) fn cancel(&self, timer: Timer) {

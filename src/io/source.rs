@@ -80,10 +80,7 @@ impl<T: AsFd> Source<T> {
         mut attempt: impl FnMut(&T) -> io::Result<(R, Moved)>,
     ) -> io::Result<R> {
         let mut place = Place { source: self, direction, key: WaitKey::Future(0) };
-        std::future::poll_fn(|cx| {
-            self.poll_as(&mut place.key, direction, cx, &mut attempt)
-        })
-        .await
+        std::future::poll_fn(|cx| self.poll_as(&mut place.key, direction, cx, &mut attempt)).await
     }
 
     #[inline]

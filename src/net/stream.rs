@@ -231,11 +231,8 @@ impl TcpStream {
 }
 
 /// What keeps a write to a closed connection from raising SIGPIPE; 0 where a socket option does that.
-const NO_SIGNAL: i32 = if cfg!(target_vendor = "apple") {
-    0
-} else {
-    rustix::net::SendFlags::NOSIGNAL.bits() as i32
-};
+const NO_SIGNAL: i32 =
+    if cfg!(target_vendor = "apple") { 0 } else { rustix::net::SendFlags::NOSIGNAL.bits() as i32 };
 
 fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())

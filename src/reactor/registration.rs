@@ -1,8 +1,8 @@
 //! One descriptor: what is known of it, who waits for it, and who watches it.
 
+use super::NoReactor;
 use super::readiness::{Direction, News, Readiness, Seen};
 use super::slots::{Reactor, SlotKey};
-use super::NoReactor;
 use crate::primitives::Mutex;
 use crate::util::WakeList;
 use mio::Interest;

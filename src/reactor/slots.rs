@@ -1,8 +1,8 @@
 //! The kernel's side: the poll, and which registration an event is for.
 
+use super::NoReactor;
 use super::readiness::News;
 use super::registration::Registration;
-use super::NoReactor;
 use crate::primitives::Mutex;
 use crate::util::WakeList;
 use mio::unix::SourceFd;

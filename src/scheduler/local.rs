@@ -14,12 +14,12 @@
 
 use super::fairness::Fairness;
 use crate::context::{self, Current, OwnQueue};
+use crate::coop;
 use crate::driver::{Driver, Turn};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{AtomicBool, Mutex, Ordering};
 use crate::task::{Home, Placement, Ran, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
-use crate::coop;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -170,7 +170,10 @@ impl Local {
     /// # Errors
     ///
     /// [`Reentered`] if the thread runs this scheduler already.
-    pub(crate) fn block_on<F: Future>(&self, mut root: Pin<&mut F>) -> Result<F::Output, Reentered> {
+    pub(crate) fn block_on<F: Future>(
+        &self,
+        mut root: Pin<&mut F>,
+    ) -> Result<F::Output, Reentered> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reentered)?;
         let _entered = context::enter(Rc::clone(&self.current));
         let waker = Waker::from(Arc::clone(&self.root));

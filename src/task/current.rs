@@ -29,7 +29,8 @@ local! {
 /// ```
 #[track_caller]
 pub fn id() -> TaskId {
-    try_id().expect("task::id() needs a task: call it inside a future given to spawn, or use try_id")
+    try_id()
+        .expect("task::id() needs a task: call it inside a future given to spawn, or use try_id")
 }
 
 /// The id of the task that is being polled on this thread, if there is one.

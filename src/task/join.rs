@@ -102,8 +102,9 @@ impl<T> JoinHandle<T> {
             header.state.unset_join_waker()?;
         }
         // SAFETY: `JOIN_WAKER` is clear, so the slot is the handle's, and we have it exclusively.
-        let present =
-            header.join_waker.with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
+        let present = header
+            .join_waker
+            .with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
         if present != Some(true) {
             let new = waker.clone();
             // SAFETY: as above.

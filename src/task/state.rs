@@ -188,7 +188,11 @@ impl State {
     #[inline]
     pub(super) fn start(&self) -> Start {
         let before = self.0.fetch_xor(SCHEDULED | RUNNING, AcqRel);
-        debug_assert_eq!(before & (SCHEDULED | RUNNING | COMPLETED), SCHEDULED, "a second Runnable");
+        debug_assert_eq!(
+            before & (SCHEDULED | RUNNING | COMPLETED),
+            SCHEDULED,
+            "a second Runnable"
+        );
         if before & ABORTED == 0 { Start::Poll } else { Start::Cancel }
     }
 

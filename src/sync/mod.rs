@@ -7,7 +7,12 @@
 //! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
 //! other code of the user runs, while a lock of this module is held.
 
+pub mod event;
 pub mod oneshot;
+mod waiters;
+
+#[doc(inline)]
+pub use event::Event;
 
 #[cfg(all(test, not(loom)))]
 mod test_kit;

@@ -13,3 +13,7 @@ pub(crate) mod wheel;
 
 #[cfg(feature = "http")]
 pub mod http;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;

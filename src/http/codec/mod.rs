@@ -20,7 +20,7 @@ mod chunked;
 mod decoder;
 mod error;
 mod framing;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(all(test, not(loom)), fuzzing))]
 pub(crate) mod fuzz;
 mod head;
 mod limits;

@@ -27,7 +27,7 @@ fn split_rare(method: &Method, target: &[u8]) -> Result<Parts, Error> {
         // The port has no default here.
         let named =
             matches!(target.iter().rposition(|&b| b == b':'), Some(at) if at + 1 < target.len());
-        return match named && is_host(target) && target[0] != b':' {
+        return match named && is_authority(target) {
             true => Ok(Parts { path: (target.len(), target.len()), query: false }),
             false => Err(Error::Target),
         };
@@ -47,7 +47,7 @@ fn split_rare(method: &Method, target: &[u8]) -> Result<Parts, Error> {
         .iter()
         .position(|&b| b == b'/' || b == b'?')
         .map_or(target.len(), |offset| start + offset);
-    if end == start || target[start] == b':' || !is_host(&target[start..end]) {
+    if !is_authority(&target[start..end]) {
         return Err(Error::Target);
     }
     path_and_query(target, end)
@@ -66,6 +66,12 @@ fn path_and_query(target: &[u8], start: usize) -> Result<Parts, Error> {
         path_end.get_or_insert(start + offset);
     }
     Ok(Parts { path: (start, path_end.unwrap_or(target.len())), query: path_end.is_some() })
+}
+
+/// Whether `text` is a host that is not empty, with or without a port, and can be part of a `Uri`,
+/// which knows no percent signs in it.
+fn is_authority(text: &[u8]) -> bool {
+    !matches!(text, [] | [b':', ..]) && is_host(text) && !text.contains(&b'%')
 }
 
 /// Whether `value` is a host with or without a port (RFC 3986, sections 3.2.2 and 3.2.3).

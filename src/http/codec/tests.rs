@@ -243,6 +243,8 @@ fn target_forms() {
         "CONNECT a:",
         "CONNECT :80",
         "CONNECT http://a:80",
+        "CONNECT a%41:80",
+        "GET http://a%41/",
     ] {
         refused(format!("{bad} HTTP/1.1\r\nHost: a\r\n\r\n"), Error::Target);
     }

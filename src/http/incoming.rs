@@ -31,14 +31,28 @@ impl Incoming {
         poll_fn(|cx| self.poll_collect(cx)).await
     }
 
+    /// The next piece; nothing at the end.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        match self {
+            Self::Full(bytes) => Poll::Ready(Ok(Some(mem::take(bytes)).filter(|b| !b.is_empty()))),
+            Self::Partial(_, channel) => channel.poll_chunk(cx),
+        }
+    }
+
     fn poll_collect(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
         loop {
-            match self {
-                Self::Full(bytes) => return Poll::Ready(Ok(bytes.clone())),
-                Self::Partial(collected, channel) => match ready!(channel.poll_chunk(cx))? {
+            if let Self::Full(bytes) = self {
+                return Poll::Ready(Ok(bytes.clone()));
+            }
+            let chunk = ready!(self.poll_chunk(cx))?;
+            if let Self::Partial(collected, _) = self {
+                match chunk {
                     Some(chunk) => collected.extend_from_slice(&chunk),
                     None => *self = Self::Full(Bytes::from(mem::take(collected))),
-                },
+                }
             }
         }
     }

@@ -17,6 +17,8 @@ mod response;
 mod router;
 mod service;
 pub(crate) mod shared;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use error::{BadParam, BadQuery, BodyError, Error, JsonError};
 pub use request::Request;

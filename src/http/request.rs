@@ -45,6 +45,11 @@ impl Request {
         Self { head, body, matched: None, uri: OnceLock::new(), headers: OnceLock::new() }
     }
 
+    #[cfg(test)]
+    pub(super) fn body_mut(&mut self) -> &mut Incoming {
+        &mut self.body
+    }
+
     pub(super) fn set_matched(&mut self, matched: Matched) {
         self.matched = Some(matched);
     }

@@ -34,6 +34,8 @@ mod buffers;
 #[cfg(all(test, not(loom)))]
 mod pipe;
 #[cfg(all(test, not(loom)))]
+mod stream_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use super::codec::{self, Decoder, Event, Head};

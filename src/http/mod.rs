@@ -15,6 +15,7 @@ mod percent;
 mod request;
 mod response;
 mod router;
+mod server;
 mod service;
 pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
@@ -24,11 +25,5 @@ pub use error::{BadParam, BadQuery, BodyError, Error, JsonError};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};
+pub use server::{BuildError, Drained, Server, ServerBuilder, ServerHandle};
 pub use service::{ResponseFuture, Service};
-
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    //! The codec's drivers, for `crate::fuzzing`.
-    pub use super::codec::fuzz::{chunked, head, request_stream};
-}

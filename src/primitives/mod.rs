@@ -29,16 +29,6 @@ pub(crate) use std_arm::*;
 
 use std::num::NonZeroU64;
 
-/// The one full fence of the crate.
-///
-/// A store by this thread before it and a load by this thread after it cannot be seen in the other
-/// order by a thread that does the same with the two places swapped: of two threads that each
-/// announce and then look, at least one sees the other.
-#[inline]
-pub(crate) fn full_fence() {
-    fence(Ordering::SeqCst);
-}
-
 /// A number that no other call in this process has returned, never 0.
 ///
 /// 64 bits do not run out: at one a nanosecond they last 584 years.

@@ -31,7 +31,7 @@ mod readiness;
 mod registration;
 mod slots;
 
-pub(crate) use readiness::{Direction, Seen};
+pub(crate) use readiness::Direction;
 pub(crate) use registration::{Registration, WaitKey};
 pub(crate) use slots::{Poller, Reactor};
 

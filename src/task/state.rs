@@ -300,7 +300,7 @@ impl State {
 
     #[cfg(all(test, not(loom)))]
     pub(super) fn with_references(count: u32) -> Self {
-        Self(AtomicU32::new(SCHEDULED | count * REFERENCE))
+        Self(AtomicU32::new(SCHEDULED | (count * REFERENCE)))
     }
 }
 

@@ -202,7 +202,7 @@ fn abort_during_the_last_poll_is_too_late_and_during_another_is_not() {
 
 #[test]
 fn a_local_future_is_dropped_on_its_own_thread_though_aborted_from_another() {
-    struct OnThread(std::thread::ThreadId, Arc<AtomicUsize>, Rc<()>);
+    struct OnThread(std::thread::ThreadId, Arc<AtomicUsize>, #[allow(dead_code)] Rc<()>);
     impl Drop for OnThread {
         fn drop(&mut self) {
             assert_eq!(std::thread::current().id(), self.0);

@@ -155,7 +155,7 @@ impl<T> Wheel<T> {
     }
 
     /// Whether no timer waits.
-    #[inline]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

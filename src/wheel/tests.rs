@@ -20,7 +20,7 @@ fn fires_in_order_of_deadlines_and_then_of_insertion() {
     for (n, deadline) in [5_000, 70, 3, 70, 1 << 40, 5_000, 3].into_iter().enumerate() {
         insert(&mut wheel, deadline, n);
     }
-    assert_eq!(expire(&mut wheel, 2), []);
+    assert!(expire(&mut wheel, 2).is_empty());
     assert_eq!(expire(&mut wheel, 3), [2, 6]);
     assert_eq!(expire(&mut wheel, 5_000), [1, 3, 0, 5]);
     assert_eq!(expire(&mut wheel, u64::MAX), [4]);
@@ -35,7 +35,7 @@ fn equal_deadlines_inserted_at_different_times_keep_their_order() {
         insert(&mut wheel, deadline, n);
         // Half of the way that is left: each time from a lower level.
         let now = wheel.elapsed() + (deadline - wheel.elapsed()) / 2;
-        assert_eq!(expire(&mut wheel, now), []);
+        assert!(expire(&mut wheel, now).is_empty());
     }
     assert_eq!(expire(&mut wheel, deadline), (0..40).collect::<Vec<_>>());
 }
@@ -107,9 +107,9 @@ fn neighbours_in_a_slot_are_broken_up_on_the_way() {
     insert(&mut wheel, 64 * 64 + 70, 1);
     insert(&mut wheel, 64 * 64 + 65, 2);
     assert_eq!(wheel.next_expiration(), Some(64 * 64));
-    assert_eq!(expire(&mut wheel, 64 * 64), []);
+    assert!(expire(&mut wheel, 64 * 64).is_empty());
     assert_eq!(wheel.next_expiration(), Some(64 * 64 + 64));
-    assert_eq!(expire(&mut wheel, 64 * 64 + 64), []);
+    assert!(expire(&mut wheel, 64 * 64 + 64).is_empty());
     assert_eq!(wheel.next_expiration(), Some(64 * 64 + 65));
     assert_eq!(expire(&mut wheel, 64 * 64 + 65), [2]);
 }

@@ -1,10 +1,11 @@
 use super::{Receiver, RecvError, Sender, TryRecvError, channel};
 use crate::coop;
-use crate::primitives::{Arc, AtomicUsize, Ordering};
+use crate::primitives::{AtomicUsize, Ordering};
 use crate::sync::test_kit::{Bell, Task};
 use futures::executor::block_on;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread;
 

@@ -1,0 +1,182 @@
+//! The server: it accepts, serves each connection in a task of its own, and drains at the end.
+
+mod builder;
+mod serve;
+
+pub use builder::{BuildError, ServerBuilder};
+
+use super::codec::Limits;
+use super::service::Service;
+use super::shared::Shared;
+use crate::net::TcpListener;
+use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Event, Semaphore};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An HTTP/1.1 server that listens already, and serves once [`run`](Self::run) is awaited.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::http::{Request, Router, Server};
+/// use std::time::Duration;
+///
+/// let app = Router::new()
+///     .get("/", |_req: Request| async { "hello" })
+///     .post("/echo", |mut req: Request| async move { req.bytes().await });
+/// let server = Server::builder().addr("127.0.0.1:0").build(app)?;
+/// println!("listening on http://{}", server.local_addr());
+///
+/// // Any thread may end it, a signal handler's for example.
+/// let handle = server.handle();
+/// handle.shutdown(Duration::from_secs(5));
+/// let drained = mainspring::block_on(server.run())?;
+/// assert_eq!((drained.served, drained.cut_off), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    state: Arc<State>,
+}
+
+/// What the server's tasks and handles share.
+struct State {
+    service: Arc<dyn Service>,
+    shared: Arc<Shared>,
+    max_connections: usize,
+    /// One permit for each connection; all are back when nothing is served any more.
+    places: Arc<Semaphore>,
+    /// How many of the places are connections; one may be the next one's, that is waited for.
+    open: AtomicUsize,
+    /// Set when the server is to end.
+    stop: Event,
+    /// How long connections may take to end after that.
+    grace: Mutex<Option<Duration>>,
+    cut_off: AtomicU64,
+}
+
+impl Server {
+    /// The settings, with their defaults.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// The address at which it listens; the port is the real one, if 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// A handle that ends the server from any thread.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { state: Arc::clone(&self.state) }
+    }
+
+    /// Serves until a [`handle`](Self::handle) says to end, then drains.
+    ///
+    /// Each connection is a task of the runtime that runs this future. Where no descriptor is left
+    /// for a new connection, it waits in the kernel, those that exist are served on, and accepting
+    /// is tried again ten times a second.
+    ///
+    /// # Errors
+    ///
+    /// If the listening socket fails for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listening socket. Connections that were accepted go on.
+    pub async fn run(self) -> io::Result<Drained> {
+        serve::run(self.listener, self.state).await
+    }
+
+    fn new(
+        listener: TcpListener,
+        local_addr: SocketAddr,
+        service: Arc<dyn Service>,
+        limits: Limits,
+        max_connections: usize,
+    ) -> Self {
+        let state = State {
+            service,
+            shared: Arc::new(Shared::new(limits)),
+            max_connections,
+            places: Arc::new(Semaphore::new(max_connections)),
+            open: AtomicUsize::new(0),
+            stop: Event::new(),
+            grace: Mutex::new(None),
+            cut_off: AtomicU64::new(0),
+        };
+        Self { listener, local_addr, state: Arc::new(state) }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// Reaches a server from any thread; cheap to clone.
+#[derive(Clone)]
+pub struct ServerHandle {
+    state: Arc<State>,
+}
+
+impl ServerHandle {
+    /// Ends the server within `grace`.
+    ///
+    /// It stops accepting at once. Connections between requests are closed, others after the answer
+    /// to their present request, which says `Connection: close`. What has not ended after `grace`
+    /// is cut off. Only the first call counts.
+    pub fn shutdown(&self, grace: Duration) {
+        let mut first = self.state.grace.lock();
+        if first.is_none() {
+            *first = Some(grace);
+        }
+        drop(first);
+        self.state.stop.set();
+    }
+
+    /// How many requests were answered by a handler so far.
+    pub fn served(&self) -> u64 {
+        self.state.shared.counters.served()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.state.open.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle").field("served", &self.served()).finish_non_exhaustive()
+    }
+}
+
+/// What a server did in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Requests that were answered by a handler.
+    pub served: u64,
+    /// Connections that had not ended when the time for that was over.
+    pub cut_off: u64,
+}
+
+impl State {
+    fn grace(&self) -> Duration {
+        self.grace.lock().unwrap_or(Duration::ZERO)
+    }
+
+    fn drained(&self) -> Drained {
+        Drained {
+            served: self.shared.counters.served(),
+            cut_off: self.cut_off.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The server over real sockets: what clients see, whatever they do.
+#![cfg(not(loom))]
+#![allow(clippy::disallowed_types)]
+
+use mainspring::http::{BuildError, Drained, Request, Router, Server, ServerBuilder, ServerHandle};
+use mainspring::time::sleep;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Far beyond what any of these takes: a hang shows as an error of the client.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+struct Running {
+    addr: SocketAddr,
+    handle: ServerHandle,
+    thread: JoinHandle<Drained>,
+}
+
+fn start(router: Router) -> Running {
+    start_with(Server::builder(), router)
+}
+
+fn start_with(builder: ServerBuilder, router: Router) -> Running {
+    let server = builder.addr("127.0.0.1:0").build(router).unwrap();
+    let (addr, handle) = (server.local_addr(), server.handle());
+    let thread = std::thread::spawn(move || mainspring::block_on(server.run()).unwrap());
+    Running { addr, handle, thread }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Sends `request` on a connection of its own and reads until the server closes it.
+    fn exchange(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        read_to_end(&mut stream)
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    }
+
+    fn end(self) -> Drained {
+        self.handle.shutdown(WATCHDOG);
+        self.thread.join().unwrap()
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < WATCHDOG, "it did not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the server closes the connection");
+    String::from_utf8(answer).unwrap()
+}
+
+/// Reads one answer whose body is `body`.
+fn read_answer(stream: &mut TcpStream, body: &str) -> String {
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).ends_with(&format!("\r\n\r\n{body}")) {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{:?}", String::from_utf8_lossy(&answer));
+        answer.push(byte[0]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+fn hello() -> Router {
+    Router::new()
+        .get("/", |_req: Request| async { "hello" })
+        .get("/slow", |_req: Request| async {
+            sleep(Duration::from_millis(100)).await;
+            "slow"
+        })
+        .get("/never", |_req: Request| std::future::pending::<&str>())
+        .get("/panic", |_req: Request| async {
+            if true {
+                panic!("on purpose");
+            }
+            ""
+        })
+        .post("/echo", |mut req: Request| async move { req.bytes().await })
+}
+
+#[test]
+fn answers_over_a_connection_that_stays() {
+    let server = start(hello());
+    let mut stream = server.connect();
+    for _ in 0..3 {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let answer = read_answer(&mut stream, "hello");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\ncontent-length: 5\r\n"), "{answer}");
+        assert!(answer.contains("\r\ndate: "), "{answer}");
+    }
+    drop(stream);
+    assert_eq!(server.end().served, 3);
+}
+
+#[test]
+fn errors_are_json_with_the_right_status() {
+    let server = start(hello());
+    for (request, status) in [
+        ("GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "404"),
+        ("PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "405"),
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\nhost: x\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost : x\r\n\r\n", "400"),
+        ("POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n", "501"),
+        ("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n", "413"),
+    ] {
+        let answer = server.exchange(request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?} → {answer}");
+        assert!(answer.ends_with("\"}") && answer.contains("{\"error\":\""), "{answer}");
+    }
+    server.end();
+}
+
+#[test]
+fn a_body_comes_back_whichever_way_it_is_framed() {
+    let server = start(hello());
+    let answer = server.exchange(
+        "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4\r\n\r\nping",
+    );
+    assert!(answer.ends_with("\r\n\r\nping"), "{answer}");
+    let answer = server.exchange(
+        "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+         2\r\npi\r\n2;x=y\r\nng\r\n0\r\n\r\n",
+    );
+    assert!(answer.ends_with("\r\n\r\nping"), "{answer}");
+    let large = "x".repeat(1 << 20);
+    let length = large.len();
+    let answer = server.exchange(&format!(
+        "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{large}"
+    ));
+    assert!(answer.ends_with(&large) && answer.len() < length + 200);
+    server.end();
+}
+
+#[test]
+fn a_request_a_byte_at_a_time_and_a_half_closed_client_get_their_answers() {
+    let server = start(hello());
+    let mut stream = server.connect();
+    for byte in b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let answers = read_to_end(&mut stream);
+    assert!(answers.contains("\r\n\r\nabcHTTP/1.1 200 OK\r\n"), "{answers}");
+    assert!(answers.ends_with("\r\n\r\nslow"), "{answers}");
+    assert_eq!(server.end().served, 2);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_none_waits_for_a_slow_one() {
+    let server = start(hello());
+    let mut stream = server.connect();
+    let quick = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let never = "GET /never HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(format!("{quick}{quick}{never}{quick}").as_bytes()).unwrap();
+    read_answer(&mut stream, "hello");
+    read_answer(&mut stream, "hello");
+    drop(stream);
+    server.handle.shutdown(Duration::ZERO);
+    let drained = server.thread.join().unwrap();
+    assert_eq!((drained.served, drained.cut_off), (2, 1));
+}
+
+#[test]
+fn a_panicking_handler_costs_its_own_connection_only() {
+    let server = start(hello());
+    let mut other = server.connect();
+    other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    read_answer(&mut other, "hello");
+    let answer =
+        server.exchange("GET /panic HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    assert!(read_to_end(&mut other).ends_with("hello"));
+    server.end();
+}
+
+#[test]
+fn peers_that_reset_or_vanish_leave_nothing_behind() {
+    let server = start(hello());
+    for request in [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc",
+    ] {
+        for reset in [false, true] {
+            let mut stream = server.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            if reset {
+                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+        }
+    }
+    wait_until(|| server.handle.connections() == 0);
+    assert!(server.get("/").ends_with("hello"));
+    server.end();
+}
+
+#[test]
+fn shutdown_answers_what_has_begun_closes_what_is_idle_and_cuts_off_the_rest() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let inner = begun.clone();
+    let router = hello().get("/begun", move |_req: Request| {
+        inner.fetch_add(1, SeqCst);
+        async {
+            sleep(Duration::from_millis(300)).await;
+            "finished"
+        }
+    });
+    let server = start(router);
+    let mut idle = server.connect();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    read_answer(&mut idle, "hello");
+    let mut busy = server.connect();
+    busy.write_all(b"GET /begun HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut stuck = server.connect();
+    stuck.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    wait_until(|| begun.load(SeqCst) == 1 && server.handle.connections() == 3);
+    server.handle.shutdown(Duration::from_secs(1));
+    assert_eq!(read_to_end(&mut idle), "");
+    let answer = read_to_end(&mut busy);
+    assert!(
+        answer.contains("\r\nconnection: close\r\n") && answer.ends_with("finished"),
+        "{answer}"
+    );
+    assert_eq!(read_to_end(&mut stuck), "");
+    let drained = server.thread.join().unwrap();
+    assert_eq!((drained.served, drained.cut_off), (2, 1));
+    assert!(TcpStream::connect(server.addr).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn connections_beyond_the_bound_wait_and_are_served_later() {
+    let server = start_with(Server::builder().max_connections(2), hello());
+    let mut first: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for stream in &mut first {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        read_answer(stream, "hello");
+    }
+    let mut third = server.connect();
+    third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    third.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(third.read(&mut [0]).is_err(), "answered beyond the bound");
+    assert_eq!(server.handle.connections(), 2);
+    drop(first);
+    third.set_read_timeout(Some(WATCHDOG)).unwrap();
+    assert!(read_to_end(&mut third).ends_with("hello"));
+    server.end();
+}
+
+#[test]
+fn what_cannot_be_built_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let error = Server::builder().addr(&*addr).build(Router::new()).unwrap_err();
+    assert!(matches!(error, BuildError::Listen { .. }));
+    assert!(error.to_string().contains("taken by another program"), "{error}");
+
+    let error = Server::builder().addr("nonsense").build(Router::new()).unwrap_err();
+    assert!(error.to_string().contains("give HOST:PORT"), "{error}");
+
+    let error = Server::builder().max_connections(0).build(Router::new()).unwrap_err();
+    assert!(error.to_string().starts_with("max_connections is 0, but must be from 1"), "{error}");
+
+    let router = hello().get("/", |_req: Request| async { "twice" });
+    let error = Server::builder().addr("127.0.0.1:0").build(router).unwrap_err();
+    assert!(matches!(error, BuildError::Route(_)), "{error}");
+}

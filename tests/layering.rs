@@ -248,7 +248,7 @@ fn verdict(source: &Source, from: &str, target: &[&str]) -> Result<bool, String>
         if !inside && !allowed.contains(&to) {
             return Err(match *allowed {
                 [] => format!("`{place}` imports no room"),
-                ref some => format!("`{place}` imports {} only", some.join(" and ")),
+                some => format!("`{place}` imports {} only", some.join(" and ")),
             });
         }
     }
@@ -307,7 +307,7 @@ fn find_circle(edges: &SameFloor) -> Option<String> {
         if walk(edges, &mut way) {
             let places: Vec<_> = way
                 .windows(2)
-                .map(|pair| format!("{}", edges[&(pair[0].to_string(), pair[1].to_string())]))
+                .map(|pair| edges[&(pair[0].to_string(), pair[1].to_string())].as_str())
                 .collect();
             return Some(format!(
                 "{}: rooms of one floor import each other in a circle: {} (also {})",

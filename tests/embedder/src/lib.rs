@@ -120,10 +120,10 @@ mod tests {
             }
         });
         assert_eq!(count.get(), 0, "nothing runs before the host says so");
-        runtime.block_on(sleep(Duration::from_millis(2)));
+        runtime.block_on(async { sleep(Duration::from_millis(2)).await });
         let after_first = count.get();
         assert!(after_first > 0);
-        runtime.block_on(sleep(Duration::from_millis(2)));
+        runtime.block_on(async { sleep(Duration::from_millis(2)).await });
         assert!(count.get() > after_first);
         drop(runtime);
         assert!(task.is_finished());

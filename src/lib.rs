@@ -1,4 +1,58 @@
 //! An embeddable async runtime with executor hooks, and a small HTTP server layered on it.
+//!
+//! A [`LocalRuntime`] runs futures on the thread that made it, `Send` or not. It has an event loop
+//! for sockets, a timer wheel, and a queue of tasks; it starts no threads. A [`Handle`] reaches it
+//! from any thread, and [`hooks`] tell what it does.
+//!
+//! ```
+//! use mainspring::net::{TcpListener, TcpStream};
+//! use mainspring::time::{sleep, timeout};
+//! use std::time::Duration;
+//!
+//! mainspring::block_on(async {
+//!     let listener = TcpListener::bind(([127, 0, 0, 1], 0))?;
+//!     let address = listener.local_addr()?;
+//!
+//!     let server = mainspring::spawn(async move {
+//!         let (stream, _peer) = listener.accept().await?;
+//!         sleep(Duration::from_millis(1)).await;
+//!         stream.write_all(b"hello").await
+//!     });
+//!
+//!     let stream = TcpStream::connect(address).await?;
+//!     let mut buffer = [0; 16];
+//!     let count = timeout(Duration::from_secs(5), stream.read(&mut buffer)).await??;
+//!     assert_eq!(&buffer[..count], b"hello");
+//!     server.await??;
+//!     Ok::<_, Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! | module | what it has |
+//! |---|---|
+//! | the root | [`LocalRuntime`], [`Handle`], [`spawn`], [`spawn_local`], [`yield_now`], [`block_on`] |
+//! | [`task`] | [`JoinHandle`], its errors, the numbers of tasks, [`Executor`](task::Executor) |
+//! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
+//! | [`net`] | TCP with the traits of `futures-io` |
+//! | [`sync`] | what tasks coordinate with; it works under any executor |
+//! | [`coop`] | the budget that keeps a busy task from starving others |
+//! | [`hooks`] | what an embedder can watch |
+#![cfg_attr(feature = "http", doc = "| [`http`] | the HTTP/1.1 server |")]
+//!
+//! # Features
+//!
+//! None is on by default: the core alone depends on mio, slab, socket2, rustix and the `futures`
+//! traits. `http` adds the server, `full` everything.
+//!
+//! # Common to all
+//!
+//! - Dropping a future cancels it. What that loses, if anything, is said under *Cancel safety*.
+//! - A panic in a task ends that task, and is told by its [`JoinHandle`]; nothing else notices.
+//! - [`spawn`], [`spawn_local`], [`yield_now`] and [`sleep`](time::sleep) panic outside a runtime,
+//!   with a sentence that names the remedy. The methods of [`Handle`], and I/O, return errors.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 pub(crate) mod primitives;

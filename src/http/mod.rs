@@ -1,3 +1,34 @@
 //! A small, strict HTTP/1.1 server.
+//!
+//! A [`Router`] says which handler answers which method and path; a handler is an async function
+//! from [`Request`] to something that is [`IntoResponse`].
+//!
+//! Of HTTP it has the parts where others were attacked in their strict form (RFC 9112): a message
+//! whose end could be seen differently by somebody else is refused, and the connection closes.
 
 pub(crate) mod codec;
+
+pub(crate) mod connection;
+mod error;
+mod incoming;
+mod percent;
+mod request;
+mod response;
+mod router;
+mod service;
+pub(crate) mod shared;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use error::{BadParam, BadQuery, BodyError, Error, JsonError};
+pub use request::Request;
+pub use response::{IntoResponse, Json, Response};
+pub use router::{App, RouteError, RouteProblem, Router};
+pub use service::{ResponseFuture, Service};
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! The codec's drivers, for `crate::fuzzing`.
+    pub use super::codec::fuzz::{chunked, head, request_stream};
+}

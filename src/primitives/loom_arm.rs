@@ -39,3 +39,12 @@ macro_rules! local {
     };
 }
 pub(crate) use local;
+
+/// Declares a function that would be `const`, were the atomics of loom.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
+        $(#[$meta])*
+        $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;

@@ -12,6 +12,8 @@
 //! - [`UnsafeCell`] is reached through `with` and `with_mut`, so that loom can tell overlapping
 //!   uses apart.
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
+//! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
+//!   of these types can be a static.
 //! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
 //! - Statics with atomics live here only ([`unique_id`]): loom's atomics cannot be `const`.
 

@@ -102,3 +102,12 @@ macro_rules! local {
     };
 }
 pub(crate) use local;
+
+/// Declares a function that is `const` in this arm.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
+        $(#[$meta])*
+        $vis const fn $($rest)*
+    };
+}
+pub(crate) use const_fn;

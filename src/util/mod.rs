@@ -1,7 +1,9 @@
 //! Small structures that several rooms share.
 
+mod list;
 mod wake_list;
 
+pub(crate) use list::{List, Node};
 pub(crate) use wake_list::{WakeList, wake_quietly};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

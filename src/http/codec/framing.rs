@@ -1,0 +1,145 @@
+//! What the fields of a head say about the message and the connection.
+
+use super::{Error, Limits, target};
+use http::Version;
+
+/// How the end of a request body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    /// There is no body.
+    Empty,
+    /// This many bytes, at least one.
+    Known(u64),
+    /// A chunk of size zero ends it.
+    Chunked,
+}
+
+/// Collected field by field, judged when all have been seen.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    length: Option<u64>,
+    coding: Option<Coding>,
+    hosts: u8,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    expect_continue: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    Unknown,
+}
+
+/// The judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) body: BodyLength,
+    pub(super) keep_alive: bool,
+    pub(super) upgrade: bool,
+    pub(super) expect_continue: bool,
+}
+
+impl Framing {
+    /// Takes note of a field that matters here; the length tells most names apart.
+    #[inline]
+    pub(super) fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                self.hosts = self.hosts.saturating_add(1);
+                if self.hosts > 1 || !target::is_host(value) {
+                    return Err(Error::Host);
+                }
+            }
+            6 if name.eq_ignore_ascii_case("expect") => {
+                self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade = true,
+            10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                // A list of equal lengths may be folded into one (RFC 9110, section 8.6); it is
+                // refused instead, because others take the first or the last.
+                if self.length.is_some() {
+                    return Err(Error::ContentLength);
+                }
+                self.length = Some(content_length(value)?);
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                if self.coding.is_some() {
+                    return Err(Error::TransferEncoding);
+                }
+                self.coding = Some(coding(value)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn judge(&self, version: Version, limits: &Limits) -> Result<Verdict, Error> {
+        let modern = version == Version::HTTP_11;
+        if modern && self.hosts == 0 {
+            return Err(Error::Host);
+        }
+        let body = match (self.length, self.coding) {
+            (Some(_), Some(_)) => return Err(Error::LengthAndCoding),
+            (_, Some(_)) if !modern => return Err(Error::TransferEncoding),
+            (_, Some(Coding::Unknown)) => return Err(Error::UnknownCoding),
+            (_, Some(Coding::Chunked)) => BodyLength::Chunked,
+            (None | Some(0), None) => BodyLength::Empty,
+            (Some(length), None) if length > limits.body => return Err(Error::BodyTooLarge),
+            (Some(length), None) => BodyLength::Known(length),
+        };
+        Ok(Verdict {
+            body,
+            keep_alive: !self.close && (modern || self.keep_alive),
+            upgrade: self.upgrade,
+            expect_continue: modern && self.expect_continue && body != BodyLength::Empty,
+        })
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|&b| b == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+}
+
+fn content_length(value: &[u8]) -> Result<u64, Error> {
+    if value.is_empty() {
+        return Err(Error::ContentLength);
+    }
+    value.iter().try_fold(0u64, |length, byte| {
+        if !byte.is_ascii_digit() {
+            return Err(Error::ContentLength);
+        }
+        length
+            .checked_mul(10)
+            .and_then(|length| length.checked_add(u64::from(byte - b'0')))
+            .ok_or(Error::ContentLength)
+    })
+}
+
+/// One line of codings. Chunked alone is served; a list that is well formed but names others is
+/// not known here; chunked anywhere but once at the end leaves the body without an end.
+fn coding(value: &[u8]) -> Result<Coding, Error> {
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Ok(Coding::Chunked);
+    }
+    let mut chunked = false;
+    for coding in value.split(|&b| b == b',') {
+        let name = coding.trim_ascii();
+        if chunked || name.is_empty() || !name.iter().all(|&b| is_token(b)) {
+            return Err(Error::TransferEncoding);
+        }
+        chunked = name.eq_ignore_ascii_case(b"chunked");
+    }
+    Ok(Coding::Unknown)
+}
+
+/// A byte of a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

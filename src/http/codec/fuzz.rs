@@ -1,0 +1,148 @@
+//! What the fuzzers and the tests drive: the decoder under every split, and the promises that must
+//! hold for any bytes.
+
+use super::{BodyLength, Decoder, Error, Event, Limits, encode};
+
+/// An event without its borrow; neighbouring pieces of data are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Head { line: String, fields: Vec<(Vec<u8>, Vec<u8>)>, body: BodyLength, flags: [bool; 3] },
+    Data(Vec<u8>),
+    End,
+    Refused(Error),
+}
+
+/// Small enough for a fuzzer to reach them.
+pub(crate) const SMALL: Limits = Limits { head: 512, fields: 8, target: 64, body: 256 };
+
+/// Everything the decoder says about the bytes of `pieces`, given one after the other.
+pub(crate) fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Vec<Seen> {
+    let mut decoder = Decoder::new();
+    let mut pending = Vec::new();
+    let mut seen = Vec::new();
+    for piece in pieces {
+        pending.extend_from_slice(piece);
+        let mut used = 0;
+        loop {
+            let before = used;
+            match decoder.decode(&pending[used..], limits) {
+                Ok((n, event)) => {
+                    used += n;
+                    match event {
+                        Event::More => break,
+                        Event::End => seen.push(Seen::End),
+                        Event::Data(data) => {
+                            assert!(!data.is_empty(), "a piece of data holds something");
+                            match seen.last_mut() {
+                                Some(Seen::Data(all)) => all.extend_from_slice(data),
+                                _ => seen.push(Seen::Data(data.to_vec())),
+                            }
+                        }
+                        Event::Head(head) => {
+                            assert!(used > before, "a head has bytes");
+                            seen.push(Seen::Head {
+                                line: format!(
+                                    "{} {} [{}] [{:?}] {:?}",
+                                    head.method(),
+                                    head.target(),
+                                    head.path(),
+                                    head.query(),
+                                    head.version()
+                                ),
+                                fields: head
+                                    .fields()
+                                    .map(|(name, value)| (name.to_vec(), value.to_vec()))
+                                    .collect(),
+                                body: head.body(),
+                                flags: [
+                                    head.keep_alive(),
+                                    head.leaves_http(),
+                                    head.expects_continue(),
+                                ],
+                            });
+                        }
+                    }
+                }
+                Err(error) => {
+                    let again = decoder.decode(&pending[used..], limits);
+                    assert!(matches!(again, Err(same) if same == error), "a refusal stays");
+                    seen.push(Seen::Refused(error));
+                    return seen;
+                }
+            }
+        }
+        pending.drain(..used);
+        // What is kept is a head, a trailer section, or a CR that may begin an empty line.
+        assert!(pending.len() <= limits.head.max(1), "{} bytes kept", pending.len());
+    }
+    seen
+}
+
+/// One request head: whatever is accepted is sound, and every split says the same.
+pub fn head(data: &[u8]) {
+    let whole = events([data], &SMALL);
+    assert_eq!(whole, events(data.chunks(1), &SMALL), "byte by byte");
+    if let [Seen::Head { line, fields, .. }, ..] = &whole[..] {
+        let mut hosts = 0;
+        for (name, value) in fields {
+            assert!(http::HeaderName::from_bytes(name).is_ok(), "{name:?}");
+            assert!(http::HeaderValue::from_bytes(value).is_ok(), "{value:?}");
+            assert!(!value.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f), "{value:?}");
+            hosts += usize::from(name.eq_ignore_ascii_case(b"host"));
+        }
+        assert!(hosts <= 1 && (hosts == 1 || line.ends_with("HTTP/1.0")));
+        let target = line.split(' ').nth(1).unwrap_or_default();
+        assert!(target.len() <= SMALL.target);
+        assert!(http::Uri::try_from(target).is_ok(), "{target:?}");
+    }
+}
+
+/// A chunked body: every split says the same, and what is encoded is decoded again.
+pub fn chunked(data: &[u8]) {
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    let stream = [HEAD, data].concat();
+    let whole = events([&stream[..]], &SMALL);
+    assert_eq!(whole, events(stream.chunks(1), &SMALL), "byte by byte");
+    let body: usize = whole
+        .iter()
+        .map_while(|seen| match seen {
+            Seen::Head { .. } => Some(0),
+            Seen::Data(data) => Some(data.len()),
+            _ => None,
+        })
+        .sum();
+    assert!(body as u64 <= SMALL.body, "{body} bytes of body");
+
+    let size = data.first().map_or(1, |&b| usize::from(b) + 1);
+    let mut stream = HEAD.to_vec();
+    for piece in data.chunks(size) {
+        encode::chunk_start(piece.len(), &mut stream);
+        stream.extend_from_slice(piece);
+        stream.extend_from_slice(encode::CHUNK_END);
+    }
+    stream.extend_from_slice(encode::LAST_CHUNK);
+    let limits = Limits { body: data.len() as u64, ..SMALL };
+    let decoded = events(stream.chunks(size), &limits);
+    match (&decoded[1..], data.is_empty()) {
+        ([Seen::End], true) => {}
+        ([Seen::Data(body), Seen::End], false) => assert_eq!(body, data),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A connection's worth of requests, cut as the first bytes of `data` say.
+pub fn request_stream(data: &[u8]) {
+    let (cuts, stream) = data.split_at(data.len().min(8));
+    let whole = events([stream], &SMALL);
+    assert_eq!(whole, events(stream.chunks(1), &SMALL), "byte by byte");
+    let mut rest = stream;
+    let mut cut = cuts.iter().cycle();
+    let pieces = std::iter::from_fn(|| {
+        let wanted = cut.next().map_or(1, |&b| usize::from(b).max(1));
+        let (piece, left) = rest.split_at(wanted.min(rest.len()));
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    });
+    assert_eq!(whole, events(pieces, &SMALL), "cut by {cuts:?}");
+    assert!(whole.len() <= stream.len() + 1, "more events than bytes");
+}

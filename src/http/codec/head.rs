@@ -1,0 +1,229 @@
+//! Request heads: found, checked, and kept as offsets.
+
+use super::framing::{BodyLength, Framing, Verdict};
+use super::{Error, Limits, find_empty_line, target};
+use http::{Method, Version};
+use httparse::Status;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// A request head: its bytes, and where in them its parts lie.
+///
+/// One allocation holds the bytes as they came and, behind them, four 16-bit numbers for each
+/// field line: start and length of the name, start and length of the value.
+#[derive(Debug)]
+pub(crate) struct Head {
+    bytes: Box<[u8]>,
+    table: u16,
+    target: (u16, u16),
+    path: (u16, u16),
+    query: bool,
+    method: Method,
+    version: Version,
+    verdict: Verdict,
+}
+
+impl Head {
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The target as it came.
+    pub(crate) fn target(&self) -> &str {
+        self.text(self.target)
+    }
+
+    /// The path as it came, not decoded: `/` where an absolute target has none (`*` for OPTIONS),
+    /// empty for CONNECT.
+    pub(crate) fn path(&self) -> &str {
+        match self.text(self.path) {
+            "" if self.method == Method::OPTIONS => "*",
+            "" if self.method != Method::CONNECT => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?`.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.then(|| self.text((self.path.1 + 1, self.target.1)))
+    }
+
+    /// The first value of the field `name`, whose case does not matter.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields()
+            .find(|(is, _)| is.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// All fields, in their order, names as they came.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (text, table) = self.bytes.split_at(usize::from(self.table));
+        table.chunks_exact(8).map(|entry| {
+            let at = |n: usize| usize::from(u16::from_le_bytes([entry[n], entry[n + 1]]));
+            let cut = |from: usize| &text[at(from)..at(from) + at(from + 2)];
+            (cut(0), cut(4))
+        })
+    }
+
+    pub(crate) fn body(&self) -> BodyLength {
+        self.verdict.body
+    }
+
+    /// Whether the client lets the connection go on after the answer.
+    pub(crate) fn keep_alive(&self) -> bool {
+        self.verdict.keep_alive
+    }
+
+    /// Whether what follows may be in another protocol.
+    pub(crate) fn leaves_http(&self) -> bool {
+        self.verdict.upgrade || self.method == Method::CONNECT
+    }
+
+    /// Whether the client waits for a 100 before it sends the body.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.verdict.expect_continue
+    }
+
+    fn text(&self, (from, to): (u16, u16)) -> &str {
+        // Ranges of a checked target are ASCII.
+        std::str::from_utf8(&self.bytes[usize::from(from)..usize::from(to)]).unwrap_or_default()
+    }
+}
+
+/// Reads the head at the start of `input`, once it is all there.
+///
+/// The first look at a head is by the parser itself, which most often succeeds. Everything else
+/// goes by the end of the head: what is wrong with it is said when it is complete, or when its
+/// lines or its size are wrong whatever may follow. So the answer does not depend on how the
+/// input was cut.
+pub(super) fn decode(
+    input: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<(usize, Head)>, Error> {
+    let whole = &input[..input.len().min(limits.head_bytes())];
+    let untouched = *scanned == 0;
+    if untouched && let Ok(Some((end, head))) = parse(whole, limits) {
+        return head.map(|head| Some((end, head)));
+    }
+    match find_empty_line(whole, scanned)? {
+        Some(end) => {
+            *scanned = 0;
+            complete(&whole[..end], limits).map(|head| Some((end, head)))
+        }
+        None if input.len() < limits.head_bytes() => Ok(None),
+        None if !whole.contains(&b'\n') => Err(Error::TargetTooLong),
+        None => Err(Error::HeadTooLarge),
+    }
+}
+
+/// Reads a head that is known to be complete.
+#[cold]
+fn complete(head: &[u8], limits: &Limits) -> Result<Head, Error> {
+    let parsed = match parse(head, limits) {
+        Err(httparse::Error::Version) => parse(&in_our_version(head)?, limits),
+        parsed => parsed,
+    };
+    match parsed {
+        Ok(Some((end, parsed))) if end == head.len() => parsed,
+        Ok(_) => Err(Error::RequestLine),
+        Err(error) => Err(match error {
+            httparse::Error::HeaderName => Error::FieldName,
+            httparse::Error::HeaderValue => Error::FieldValue,
+            httparse::Error::TooManyHeaders => Error::TooManyFields,
+            _ => Error::RequestLine,
+        }),
+    }
+}
+
+/// Makes a later minor version of HTTP/1 into HTTP/1.1, as which it is served (RFC 9110,
+/// section 2.5).
+fn in_our_version(head: &[u8]) -> Result<Vec<u8>, Error> {
+    let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&b| b == b' ');
+    let version = match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(_), Some(_), Some(version), None) => version,
+        _ => return Err(Error::RequestLine),
+    };
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit() => {
+            let mut head = head.to_vec();
+            head[line.len() - 1] = b'1';
+            Ok(head)
+        }
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(Error::Version)
+        }
+        _ => Err(Error::RequestLine),
+    }
+}
+
+/// A head's end and what came of it; nothing while it is not complete.
+type Parsed = Option<(usize, Result<Head, Error>)>;
+
+fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
+    let mut room = [const { MaybeUninit::uninit() }; Limits::FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    let room = &mut room[..limits.field_lines()];
+    match request.parse_with_uninit_headers(input, room)? {
+        Status::Complete(end) => Ok(Some((end, check(&input[..end], &request, limits)))),
+        Status::Partial => Ok(None),
+    }
+}
+
+/// Checks what the parser leaves to us, and keeps the head.
+fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Head, Error> {
+    let offset = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
+    // The parser takes a bare LF for the end of a line. The bytes before each line tell.
+    let starts = parsed.headers.iter().map(|field| offset(field.name.as_bytes()));
+    if !input.ends_with(b"\r\n\r\n") || starts.into_iter().any(|at| input[at - 2] != b'\r') {
+        return Err(Error::BareLf);
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Error::RequestLine);
+    };
+    let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Error::RequestLine)?;
+    if target.len() > limits.target {
+        return Err(Error::TargetTooLong);
+    }
+    let parts = target::split(&method, target.as_bytes())?;
+
+    let mut bytes = Vec::with_capacity(input.len() + 8 * parsed.headers.len());
+    bytes.extend_from_slice(input);
+    let mut framing = Framing::default();
+    for field in &*parsed.headers {
+        framing.note(field.name, field.value)?;
+        let mut entry = [0; 8];
+        entry[0..2].copy_from_slice(&short(offset(field.name.as_bytes())));
+        entry[2..4].copy_from_slice(&short(field.name.len()));
+        entry[4..6].copy_from_slice(&short(offset(field.value)));
+        entry[6..8].copy_from_slice(&short(field.value.len()));
+        bytes.extend_from_slice(&entry);
+    }
+    let verdict = framing.judge(version, limits)?;
+    let start = offset(target.as_bytes());
+    let within = |range: Range<usize>| ((start + range.start) as u16, (start + range.end) as u16);
+    Ok(Head {
+        table: input.len() as u16,
+        bytes: bytes.into_boxed_slice(),
+        target: within(0..target.len()),
+        path: within(parts.path.0..parts.path.1),
+        query: parts.query,
+        method,
+        version,
+        verdict,
+    })
+}
+
+/// An offset or a length in a head, which has at most [`Limits::HEAD_MAX`] bytes.
+fn short(n: usize) -> [u8; 2] {
+    (n as u16).to_le_bytes()
+}

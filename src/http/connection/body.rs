@@ -1,0 +1,159 @@
+//! Request bodies: handed over, fetched, drained.
+
+use super::{Connection, DRAIN_MAX, Ended, Exchange, Stage};
+use crate::http::codec::{BodyLength, Event, Head, encode};
+use crate::http::error::BodyError;
+use crate::http::incoming::{Channel, Incoming};
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Bytes that are read at once of a body that has as many.
+const LARGE_READ: usize = 64 * 1024;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// The body that a request is given: whole where it is all here, else a way to fetch it.
+    #[inline]
+    pub(super) fn begin_body(&mut self, head: &Head, exchange: &mut Exchange) -> Incoming {
+        match head.body() {
+            BodyLength::Empty => Incoming::Full(Bytes::new()),
+            BodyLength::Known(length) if length <= self.input.len() as u64 => {
+                let mut bytes = Bytes::new();
+                while let Ok((n, event)) =
+                    self.decoder.decode(self.input.bytes(), &self.shared.limits)
+                {
+                    if let Event::Data(data) = event {
+                        bytes = Bytes::copy_from_slice(data);
+                    }
+                    self.input.consume(n);
+                    if self.decoder.between_requests() {
+                        break;
+                    }
+                }
+                exchange.owes_continue = false;
+                Incoming::Full(bytes)
+            }
+            _ => {
+                let channel = Arc::new(Channel::default());
+                exchange.body = Some(channel.clone());
+                Incoming::Partial(Vec::new(), channel)
+            }
+        }
+    }
+
+    /// Sends the 100 that the client waits for, when its body is first asked for.
+    pub(super) fn send_continue(&mut self) {
+        let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &mut self.stage else {
+            return;
+        };
+        // A client that has begun to send does not wait any more. Behind the head of a streamed
+        // answer an interim one would be part of its body.
+        if std::mem::take(&mut exchange.owes_continue)
+            && self.input.is_empty()
+            && matches!(self.stage, Stage::Handling(..))
+            && !self.output.is_full()
+        {
+            self.output.head(&self.shared.buffers).extend_from_slice(encode::CONTINUE);
+        }
+    }
+
+    /// Brings the next piece of the body, or its end, to the reader that wants it.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &mut self.stage else {
+            return Poll::Ready(());
+        };
+        let Some(channel) = exchange.body.clone() else { return Poll::Ready(()) };
+        let mut brought = false;
+        let end = loop {
+            match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
+                Ok((n, event)) => {
+                    let event = match event {
+                        Event::Data(data) => Some(Bytes::copy_from_slice(data)),
+                        Event::End => {
+                            self.input.consume(n);
+                            break Ok(());
+                        }
+                        Event::More | Event::Head(_) => None,
+                    };
+                    self.input.consume(n);
+                    if let Some(data) = event {
+                        channel.push(data, cx.waker());
+                        brought = true;
+                        // The end is often known by now, and spares the reader another round.
+                        if self.decoder.remaining() == Some(0) {
+                            continue;
+                        }
+                    }
+                    if brought {
+                        return Poll::Ready(());
+                    }
+                }
+                Err(error) => break Err(error.into()),
+            }
+            if self.eof {
+                break Err(BodyError::Incomplete);
+            }
+            let large = self.decoder.remaining().is_some_and(|left| left >= LARGE_READ as u64);
+            if let Err(error) = ready!(self.poll_fill(cx, if large { LARGE_READ } else { 0 })) {
+                break Err(BodyError::Io(error.kind()));
+            }
+        };
+        channel.finish(end, cx.waker());
+        if let Stage::Handling(_, exchange) | Stage::Answering(_, exchange) = &mut self.stage {
+            exchange.body = None;
+            exchange.keep_alive &= end.is_ok();
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the end of the request's body will be reached without much reading.
+    #[inline]
+    pub(super) fn can_end_body(&self, exchange: &Exchange) -> bool {
+        if self.decoder.between_requests() {
+            return true;
+        }
+        // A client that still waits for its 100 may send the body or leave it; nobody can tell.
+        !exchange.owes_continue && self.decoder.remaining().is_none_or(|left| left <= DRAIN_MAX)
+    }
+
+    /// Tells whoever still reads the body that nothing more will come.
+    #[cold]
+    pub(super) fn abandon_body(&mut self, body: &Channel) {
+        body.finish(Err(BodyError::Closed), std::task::Waker::noop());
+    }
+
+    /// Reads the rest of a body that nobody wanted, behind which the next request stands.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The client may wait for its answer before it sends on.
+        ready!(self.poll_flush(cx))?;
+        loop {
+            let Stage::Draining(left) = &mut self.stage else { return Poll::Ready(Ok(())) };
+            match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
+                Ok((n, event)) => {
+                    let more = matches!(event, Event::More);
+                    *left = left.saturating_sub(n as u64);
+                    let spent = *left == 0;
+                    self.input.consume(n);
+                    if self.decoder.between_requests() {
+                        self.stage = Stage::Head;
+                        return Poll::Ready(Ok(()));
+                    }
+                    if spent || (more && self.eof) {
+                        self.stage = Stage::Closing { linger: true, ended: Ended::Answered };
+                        return Poll::Ready(Ok(()));
+                    }
+                    if more {
+                        ready!(self.poll_fill(cx, 0))?;
+                    }
+                }
+                Err(error) => {
+                    // The answer has been given; a second one would have no request.
+                    self.stage = Stage::Closing { linger: true, ended: Ended::Refused(error) };
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}

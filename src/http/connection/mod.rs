@@ -1,0 +1,444 @@
+//! One connection: requests in, answers out, in their order.
+//!
+//! [`Connection`] is one future over one socket. It knows no runtime: whoever polls it brings the
+//! socket's wakers, and the server wraps it in what limits its time ([`Connection::phase`] says
+//! what it waits for).
+//!
+//! # The life of a connection
+//!
+//! ```text
+//!            ┌──────────── the next request ───────────────┐
+//!            ▼                                             │
+//!   Head ──────► Handling ──────► Answering ──────► Draining
+//!    │  begin      │  answer    (streamed bodies)   (rest of a small body)
+//!    │ refuse      │                  │                    │
+//!    └─────────────┴───────► Closing ◄┴────────────────────┘
+//!                              │ flush, shut our side
+//!                              ▼
+//!                           Lingering ──► done
+//! ```
+//!
+//! # Ground rules
+//!
+//! - **Answers are flushed before the future returns `Pending`**, and otherwise only when they fill
+//!   the buffer: those to pipelined requests leave together, and none waits for a slow successor.
+//! - **Nothing is read while answers wait for the socket**, but for a body that a handler asks for.
+//!   What a peer can make us hold is one read's worth of requests and one buffer of answers.
+//! - Requests are handled one after the other, so that an answer never waits for its turn.
+//! - After a refusal, after a request that may leave HTTP, and where the end of a body was not
+//!   reached, nothing more is read as a request.
+
+mod answer;
+mod body;
+mod buffers;
+#[cfg(all(test, not(loom)))]
+mod pipe;
+#[cfg(all(test, not(loom)))]
+mod stream_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use super::codec::{self, Decoder, Event, Head};
+use super::incoming::Channel;
+use super::request::Request;
+use super::response::{Response, Stream};
+use super::service::{ResponseFuture, Service};
+use super::shared::{Date, Shared};
+use crate::coop;
+use buffers::{Input, Output};
+use futures_io::{AsyncRead, AsyncWrite};
+use http::StatusCode;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Bytes of a body that nobody read which are read for it, so that the connection can go on.
+const DRAIN_MAX: u64 = 64 * 1024;
+
+/// Bytes that are read and thrown away after the last answer, so that closing does not reset the
+/// connection before the peer has read it (RFC 9112, section 9.6).
+const LINGER_MAX: u64 = 256 * 1024;
+
+/// One connection, served until it ends.
+pub(crate) struct Connection<S> {
+    io: S,
+    service: Arc<dyn Service>,
+    shared: Arc<Shared>,
+    decoder: Decoder,
+    input: Input,
+    output: Output,
+    stage: Stage,
+    date: Date,
+    /// The peer has shut its side.
+    eof: bool,
+    /// The current request is the last.
+    stopping: bool,
+    served: u64,
+    /// How many of those the counter knows of.
+    counted: u64,
+}
+
+/// How a connection went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Requests whose handler answered, or panicked.
+    pub(crate) served: u64,
+    pub(crate) ended: Ended,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The peer closed between requests.
+    ByPeer,
+    /// The answer was the last one, as the peer, the handler or the protocol wanted.
+    Answered,
+    /// [`Connection::stop`] was called.
+    Stopped,
+    /// The peer sent something that is not an acceptable request.
+    Refused(codec::Error),
+    /// The peer closed in the middle of a request.
+    Truncated,
+    /// The handler panicked.
+    Panicked,
+    /// The body of an answer failed before its end.
+    AnswerFailed,
+    /// The socket failed.
+    Io(io::ErrorKind),
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// For the first byte of a request.
+    Idle,
+    /// For the rest of a request's head.
+    Head,
+    /// For the handler, or for the body of its answer.
+    Handler,
+    /// For the body of a request.
+    Body,
+    /// For the peer to take what was answered.
+    Write,
+    /// For the peer to close its side.
+    Linger,
+}
+
+enum Stage {
+    Head,
+    Handling(ResponseFuture, Exchange),
+    Answering(Answering, Exchange),
+    /// The bytes of an unread body that may still be read.
+    Draining(u64),
+    Closing {
+        linger: bool,
+        ended: Ended,
+    },
+    Lingering {
+        left: u64,
+        ended: Ended,
+    },
+    Done,
+}
+
+/// What an answer must know about its request.
+#[derive(Debug)]
+struct Exchange {
+    head_only: bool,
+    connect: bool,
+    modern: bool,
+    keep_alive: bool,
+    leaves_http: bool,
+    /// The client waits for a 100 that was not sent.
+    owes_continue: bool,
+    /// Where the body goes that has not come yet.
+    body: Option<Arc<Channel>>,
+}
+
+/// An answer whose body comes piece by piece.
+struct Answering {
+    stream: Stream,
+    framing: StreamFraming,
+    keep: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamFraming {
+    /// Bytes that are still to come.
+    Known(u64),
+    Chunked {
+        /// The last chunk's data was handed over and its end was not.
+        open: bool,
+    },
+    UntilClose,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(io: S, service: Arc<dyn Service>, shared: Arc<Shared>) -> Self {
+        Self {
+            io,
+            service,
+            shared,
+            decoder: Decoder::new(),
+            input: Input::default(),
+            output: Output::default(),
+            stage: Stage::Head,
+            date: Date::new(),
+            eof: false,
+            stopping: false,
+            served: 0,
+            counted: 0,
+        }
+    }
+
+    /// Makes the current request the last: its answer says `Connection: close`.
+    ///
+    /// Takes effect when the connection is polled next, which is the caller's to do. A connection
+    /// between requests looks once more for one that has come, and ends if there is none.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Bytes of heap that its buffers hold.
+    #[cfg(test)]
+    fn heap(&self) -> usize {
+        self.input.room() + self.output.room()
+    }
+
+    /// What the connection waits for, after a poll that returned `Pending`.
+    pub(crate) fn phase(&self) -> Phase {
+        match &self.stage {
+            Stage::Lingering { .. } | Stage::Done => Phase::Linger,
+            _ if !self.output.is_empty() => Phase::Write,
+            Stage::Head if self.input.is_empty() => Phase::Idle,
+            Stage::Head => Phase::Head,
+            Stage::Draining(_) => Phase::Body,
+            Stage::Closing { .. } => Phase::Write,
+            Stage::Handling(_, exchange) | Stage::Answering(_, exchange) => match &exchange.body {
+                Some(body) if body.is_wanted() => Phase::Body,
+                _ => Phase::Handler,
+            },
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = Summary;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Summary> {
+        let this = self.get_mut();
+        this.date.age();
+        let ended = loop {
+            let step = match &mut this.stage {
+                Stage::Head => this.poll_head(cx),
+                Stage::Handling(..) => this.poll_handler(cx),
+                Stage::Answering(..) => this.poll_answer(cx),
+                Stage::Draining(_) => this.poll_drain(cx),
+                Stage::Closing { .. } => this.poll_close(cx),
+                Stage::Lingering { left: 0, ended } => break Poll::Ready(*ended),
+                Stage::Lingering { .. } => this.poll_linger(cx),
+                Stage::Done => panic!("a connection was polled after its end"),
+            };
+            match step {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Ended::Io(error.kind())),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        if this.counted != this.served {
+            this.shared.counters.add_served(this.served - this.counted);
+            this.counted = this.served;
+        }
+        let ended = ready!(ended);
+        // What is left belongs to nobody; handlers and bodies end before the summary is out.
+        let stage = std::mem::replace(&mut this.stage, Stage::Done);
+        let _ = guarded(move || drop(stage));
+        this.input.release(&this.shared.buffers);
+        Poll::Ready(Summary { served: this.served, ended })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Looks for the next request among what was read, then reads.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.output.is_full() {
+            ready!(self.poll_flush(cx))?;
+        }
+        if !self.input.is_empty() {
+            // A peer whose next request is always here must not keep its neighbours waiting.
+            let Poll::Ready(charge) = coop::poll_proceed(cx) else {
+                let _unfinished = self.poll_flush(cx)?;
+                return Poll::Pending;
+            };
+            match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
+                Ok((n, Event::Head(head))) => {
+                    charge.made_progress();
+                    self.input.consume(n);
+                    self.begin(head);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok((n, _more)) => self.input.consume(n),
+                Err(error) => {
+                    self.refuse(error.status(), error.reason(), Ended::Refused(error));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        ready!(self.poll_flush(cx))?;
+        if self.eof {
+            match self.input.is_empty() {
+                true => self.stage = Stage::Closing { linger: false, ended: Ended::ByPeer },
+                false => self.refuse(
+                    StatusCode::BAD_REQUEST,
+                    "the request ended before it was complete",
+                    Ended::Truncated,
+                ),
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_fill(cx, 0) {
+            // One that has come meanwhile is served; nothing of another is promised.
+            Poll::Pending if self.stopping && self.input.is_empty() => {
+                self.stage = Stage::Closing { linger: false, ended: Ended::Stopped };
+                Poll::Ready(Ok(()))
+            }
+            polled => polled,
+        }
+    }
+
+    /// Hands a request to the service.
+    #[inline]
+    fn begin(&mut self, head: Head) {
+        let mut exchange = Exchange::new(&head);
+        let body = self.begin_body(&head, &mut exchange);
+        let request = Request::new(head, body);
+        match guarded(|| self.service.call(request)) {
+            Ok(future) => self.stage = Stage::Handling(future, exchange),
+            Err(Panicked) => self.answer_panic(exchange),
+        }
+    }
+
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Stage::Handling(future, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
+            let polled = match guarded(|| future.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => None,
+                Ok(Poll::Ready(response)) => Some(Ok(response)),
+                Err(Panicked) => Some(Err(Panicked)),
+            };
+            if let Some(outcome) = polled {
+                let Stage::Handling(future, exchange) =
+                    std::mem::replace(&mut self.stage, Stage::Head)
+                else {
+                    return Poll::Ready(Ok(()));
+                };
+                // What the handler holds is dropped before its answer is on its way.
+                match outcome.and_then(|response| guarded(move || drop(future)).map(|()| response))
+                {
+                    Ok(response) => self.answer(response, exchange),
+                    Err(Panicked) => self.answer_panic(exchange),
+                }
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_while_pending(cx))?;
+        }
+    }
+
+    /// Does what must be done before `Pending` is returned for a handler or an answer's body:
+    /// sends what was answered, and brings the body that is asked for. Ready when there is reason
+    /// to poll them again.
+    fn poll_while_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &self.stage else {
+            return Poll::Ready(Ok(()));
+        };
+        let wanted = exchange.body.as_ref().is_some_and(|body| body.wanted_or_wake(cx.waker()));
+        if wanted {
+            self.send_continue();
+        }
+        // The answers go out while the body comes in, even from a peer that reads only later.
+        let _unfinished = self.poll_flush(cx)?;
+        if wanted {
+            return self.poll_body(cx).map(Ok);
+        }
+        Poll::Pending
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        let Stage::Closing { linger, ended } = self.stage else { return Poll::Ready(Ok(())) };
+        // A peer that is gone already has nothing to be told.
+        let shut = ready!(Pin::new(&mut self.io).poll_close(cx));
+        let left = if linger && shut.is_ok() && !self.eof { LINGER_MAX } else { 0 };
+        self.input.release(&self.shared.buffers);
+        self.stage = Stage::Lingering { left, ended };
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let filled = ready!(self.poll_fill(cx, 0));
+        let n = self.input.len() as u64;
+        self.input.consume(self.input.len());
+        if let Stage::Lingering { left, .. } = &mut self.stage {
+            // A reset is an end like another here.
+            *left = if filled.is_err() || self.eof { 0 } else { left.saturating_sub(n) };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_flush(&mut self.io, cx, &self.shared.buffers)
+    }
+
+    /// Reads once and takes note of the end.
+    #[inline]
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<()>> {
+        let n = ready!(self.input.poll_fill(&mut self.io, cx, &self.shared.buffers, room))?;
+        self.eof |= n == 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers what is no request, behind the answers to those that were, and closes.
+    #[cold]
+    fn refuse(&mut self, status: StatusCode, reason: &str, ended: Ended) {
+        self.write(Response::error(status, reason), &Exchange::NONE);
+        self.stage = Stage::Closing { linger: true, ended };
+    }
+}
+
+/// The handler, or what it left behind, panicked. The panic hook has told about it.
+#[derive(Clone, Copy, Debug)]
+struct Panicked;
+
+/// Runs a handler's code. What it shares with others is its own to keep whole.
+#[inline]
+fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
+}
+
+impl<S> fmt::Debug for Connection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("stage", &self.stage)
+            .field("served", &self.served)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head => "Head",
+            Self::Handling(..) => "Handling",
+            Self::Answering(..) => "Answering",
+            Self::Draining(_) => "Draining",
+            Self::Closing { .. } => "Closing",
+            Self::Lingering { .. } => "Lingering",
+            Self::Done => "Done",
+        })
+    }
+}

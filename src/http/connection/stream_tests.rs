@@ -1,0 +1,191 @@
+//! Answers whose body comes piece by piece.
+
+use super::pipe::Client;
+use super::{Ended, Phase};
+use crate::http::{Request, Response};
+use bytes::Bytes;
+use futures::channel::mpsc;
+use http_body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+type Piece = Result<&'static str, &'static str>;
+
+/// A body that a test feeds.
+struct Fed {
+    pieces: mpsc::UnboundedReceiver<Piece>,
+    size: Option<u64>,
+}
+
+impl http_body::Body for Fed {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        use futures::StreamExt;
+        self.pieces.poll_next_unpin(cx).map(|piece| match piece? {
+            Ok("panic") => panic!("in a body"),
+            Ok("trailers") => Some(Ok(Frame::trailers(http::HeaderMap::new()))),
+            Ok(text) => Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))),
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.map_or(SizeHint::new(), SizeHint::with_exact)
+    }
+}
+
+/// A client whose next answer is fed by what is returned beside it.
+fn fed(size: Option<u64>) -> (Client, mpsc::UnboundedSender<Piece>) {
+    let (feed, pieces) = mpsc::unbounded();
+    let body = Arc::new(crate::primitives::Mutex::new(Some(Fed { pieces, size })));
+    let client = Client::new(move |_: Request| {
+        let body = body.lock().take();
+        async move { body.map_or_else(|| Response::text("next"), Response::stream) }
+    });
+    (client, feed)
+}
+
+#[test]
+fn chunks_leave_as_they_come() {
+    let (mut client, feed) = fed(None);
+    client.send(GET).turn();
+    let head = client.received();
+    assert!(
+        head.contains("transfer-encoding: chunked\r\n") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+    assert!(!head.contains("content-length"), "{head}");
+    assert_eq!(client.connection.phase(), Phase::Handler);
+    feed.unbounded_send(Ok("hello")).unwrap();
+    client.turn();
+    assert_eq!(client.received(), "5\r\nhello\r\n");
+    for piece in ["a", "", "trailers", "bc"] {
+        feed.unbounded_send(Ok(piece)).unwrap();
+    }
+    drop(feed);
+    client.send(GET).turn();
+    let received = client.received();
+    assert!(
+        received.starts_with("1\r\na\r\n2\r\nbc\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"),
+        "{received}"
+    );
+}
+
+#[test]
+fn a_known_size_is_announced_and_kept() {
+    let (mut client, feed) = fed(Some(5));
+    feed.unbounded_send(Ok("hel")).unwrap();
+    feed.unbounded_send(Ok("lo")).unwrap();
+    drop(feed);
+    client.send([GET, GET].concat()).turn();
+    let received = client.received();
+    assert!(
+        received.contains("content-length: 5\r\n") && received.contains("\r\n\r\nhelloHTTP/1.1")
+    );
+
+    for (pieces, sent) in [(["hel", ""], "hel"), (["hel", "lo!"], "hel")] {
+        let (mut client, feed) = fed(Some(5));
+        for piece in pieces {
+            feed.unbounded_send(Ok(piece)).unwrap();
+        }
+        drop(feed);
+        let summary = client.send([GET, GET].concat()).end();
+        assert_eq!(summary.ended, Ended::AnswerFailed);
+        let received = client.received();
+        assert!(received.ends_with(&format!("\r\n\r\n{sent}")), "{received}");
+    }
+}
+
+#[test]
+fn a_failed_body_has_no_end() {
+    for (piece, ended) in [(Err("broken"), Ended::AnswerFailed), (Ok("panic"), Ended::Panicked)] {
+        let (mut client, feed) = fed(None);
+        feed.unbounded_send(Ok("hello")).unwrap();
+        feed.unbounded_send(piece).unwrap();
+        let summary = client.send([GET, GET].concat()).end();
+        assert_eq!((summary.served, summary.ended), (1, ended));
+        assert!(client.received().ends_with("5\r\nhello\r\n"));
+        assert!(client.is_shut());
+    }
+}
+
+#[test]
+fn http_1_0_gets_a_body_that_closing_ends() {
+    let (mut client, feed) = fed(None);
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").turn();
+    let head = client.received();
+    assert!(head.contains("connection: close\r\n") && !head.contains("chunked"), "{head}");
+    feed.unbounded_send(Ok("hello")).unwrap();
+    drop(feed);
+    assert_eq!(client.end().ended, Ended::Answered);
+    assert_eq!(client.received(), "hello");
+}
+
+#[test]
+fn head_is_not_streamed() {
+    let (mut client, feed) = fed(None);
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").turn();
+    assert!(client.received().ends_with("\r\n\r\n"));
+    assert!(feed.is_closed());
+    client.send(GET).turn();
+    assert!(client.received().ends_with("next"));
+}
+
+#[test]
+fn a_body_is_not_asked_for_more_than_the_peer_takes() {
+    let (mut client, feed) = fed(None);
+    client.take_at_most(Some(0));
+    let piece: &'static str = "x".repeat(20_000).leak();
+    for _ in 0..10 {
+        feed.unbounded_send(Ok(piece)).unwrap();
+    }
+    client.send(GET).turn();
+    assert_eq!(client.connection.phase(), Phase::Write);
+    assert!(client.connection.heap() < 100_000, "{}", client.connection.heap());
+    client.take_at_most(None);
+    drop(feed);
+    client.turn();
+    let received = client.received();
+    assert_eq!(received.matches("4e20\r\n").count(), 10);
+    assert_eq!(received.len() - received.find("4e20").unwrap(), 10 * (6 + 20_000 + 2) + 5);
+    assert!(received.ends_with("\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn an_answer_may_stream_what_the_request_streams() {
+    /// Sends back what comes.
+    struct Echo(Request);
+
+    impl http_body::Body for Echo {
+        type Data = Bytes;
+        type Error = crate::http::BodyError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0
+                .body_mut()
+                .poll_chunk(cx)
+                .map(|chunk| chunk.transpose().map(|c| c.map(Frame::data)))
+        }
+    }
+
+    let mut client = Client::new(|req: Request| async { Response::stream(Echo(req)) });
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").turn();
+    assert!(client.received().contains("transfer-encoding: chunked\r\n"));
+    assert_eq!(client.connection.phase(), Phase::Body);
+    client.send("3\r\nabc\r\n").turn();
+    assert_eq!(client.received(), "3\r\nabc\r\n");
+    let summary = client.send("2\r\nde\r\n0\r\n\r\n").end();
+    assert_eq!(client.received(), "2\r\nde\r\n0\r\n\r\n");
+    assert_eq!(summary.ended, Ended::Answered);
+}

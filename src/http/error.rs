@@ -1,0 +1,250 @@
+//! What can be wrong with a request, and how it is answered.
+
+use super::response::{IntoResponse, Response};
+use super::{codec, percent};
+use http::StatusCode;
+use std::borrow::Cow;
+use std::{error, fmt, io};
+
+/// A status and a reason: the one error type that a handler needs.
+///
+/// Every typed error of this module turns into it, so that `?` works on all of them in one
+/// handler. It is answered as `{"error": reason}`.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::http::{Error, Request};
+///
+/// async fn double(req: Request) -> Result<String, Error> {
+///     let n: u32 = req.param("n")?;
+///     let n = n.checked_mul(2).ok_or_else(|| Error::new(http::StatusCode::BAD_REQUEST, "too large"))?;
+///     Ok(n.to_string())
+/// }
+/// # let _ = double;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    status: StatusCode,
+    reason: Cow<'static, str>,
+}
+
+impl Error {
+    /// An error that is answered with `status` and this reason.
+    pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The text it is answered with.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl error::Error for Error {}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Response::error(self.status, &self.reason)
+    }
+}
+
+/// Why a request's body could not be read. Answered with 413 where it is too large, else 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It has more bytes than the server accepts (default 2 MiB).
+    TooLarge,
+    /// Its framing is broken in the way that is said.
+    Malformed(&'static str),
+    /// The client closed its side before the end.
+    Incomplete,
+    /// The connection failed.
+    Io(io::ErrorKind),
+    /// The request was answered before its body was read.
+    Closed,
+    /// It was asked for as text and is not UTF-8.
+    NotUtf8,
+}
+
+impl BodyError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<codec::Error> for BodyError {
+    fn from(error: codec::Error) -> Self {
+        match error {
+            codec::Error::BodyTooLarge => Self::TooLarge,
+            other => Self::Malformed(other.reason()),
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("request body too large"),
+            Self::Malformed(reason) => f.write_str(reason),
+            Self::Incomplete => f.write_str("the request ended before its body was complete"),
+            Self::Io(kind) => write!(f, "the request body could not be read: {kind}"),
+            Self::Closed => f.write_str("the request was answered before its body was read"),
+            Self::NotUtf8 => f.write_str("request body is not UTF-8"),
+        }
+    }
+}
+
+/// Why a request's body is not the value that was asked for.
+///
+/// Answered with 400 where it is not JSON, 422 where it is JSON of another shape, and as
+/// [`BodyError`] where it could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// It could not be read.
+    Body(BodyError),
+    /// It is not JSON.
+    Syntax(serde_json::Error),
+    /// It is JSON, but of another shape.
+    Shape(serde_json::Error),
+}
+
+impl JsonError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Body(error) => error.status(),
+            Self::Syntax(_) => StatusCode::BAD_REQUEST,
+            Self::Shape(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+impl From<BodyError> for JsonError {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        match error.is_data() {
+            true => Self::Shape(error),
+            false => Self::Syntax(error),
+        }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Syntax(error) => write!(f, "request body is not JSON: {error}"),
+            Self::Shape(error) => write!(f, "request body has the wrong shape: {error}"),
+        }
+    }
+}
+
+/// Why a request's query is not the value that was asked for. Answered with 400.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadQuery(pub(super) String);
+
+impl fmt::Display for BadQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid query: {}", self.0)
+    }
+}
+
+/// Why a path parameter is not the value that was asked for.
+///
+/// Answered with 400, or with 500 where the route has no parameter of that name: that is the
+/// server's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadParam {
+    /// The route has no parameter of this name.
+    Unknown(String),
+    /// Decoding the percent signs gives no UTF-8.
+    NotUtf8(String),
+    /// The text is not a value of the type that was asked for.
+    Invalid {
+        /// The parameter's name.
+        name: String,
+        /// What the type's `FromStr` says.
+        reason: String,
+    },
+}
+
+impl BadParam {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unknown(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(super) fn not_utf8(name: &str) -> impl FnOnce(percent::NotUtf8) -> Self {
+        move |_| Self::NotUtf8(name.to_owned())
+    }
+}
+
+impl fmt::Display for BadParam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "the route has no parameter `{name}`"),
+            Self::NotUtf8(name) => write!(f, "parameter `{name}` is not UTF-8"),
+            Self::Invalid { name, reason } => write!(f, "parameter `{name}`: {reason}"),
+        }
+    }
+}
+
+impl error::Error for BodyError {}
+impl error::Error for BadQuery {}
+impl error::Error for BadParam {}
+
+impl error::Error for JsonError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Body(error) => Some(error),
+            Self::Syntax(error) | Self::Shape(error) => Some(error),
+        }
+    }
+}
+
+impl BadQuery {
+    fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
+}
+
+/// Each typed error answers for itself and turns into [`Error`].
+macro_rules! answered {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(error.status(), error.to_string())
+            }
+        }
+
+        impl IntoResponse for $error {
+            fn into_response(self) -> Response {
+                Error::from(self).into_response()
+            }
+        }
+    )*};
+}
+answered!(BodyError, JsonError, BadQuery, BadParam);

@@ -1,0 +1,202 @@
+//! Requests, as handlers see them.
+
+use super::codec::Head;
+use super::error::{BadParam, BadQuery, BodyError, JsonError};
+use super::incoming::Incoming;
+use super::percent;
+use super::router::Matched;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// A request: its head, and its body as it comes.
+///
+/// It keeps the bytes of its head and where the parts lie in them. [`uri`](Self::uri) and
+/// [`headers`](Self::headers) build the `http` crate's types when they are first asked for;
+/// [`path`](Self::path), [`query_str`](Self::query_str) and [`header`](Self::header) cost no
+/// allocation.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::http::{Error, Request, Router};
+///
+/// async fn greet(mut req: Request) -> Result<String, Error> {
+///     let name: String = req.param("name")?;
+///     let note = req.text().await?;
+///     Ok(format!("{name} says {note} with {}", req.header("user-agent").unwrap_or("nothing")))
+/// }
+/// let router = Router::new().post("/greet/{name}", greet);
+/// # let _ = router;
+/// ```
+pub struct Request {
+    head: Head,
+    body: Incoming,
+    matched: Option<Matched>,
+    uri: OnceLock<Box<Uri>>,
+    headers: OnceLock<Box<HeaderMap>>,
+}
+
+impl Request {
+    pub(super) fn new(head: Head, body: Incoming) -> Self {
+        Self { head, body, matched: None, uri: OnceLock::new(), headers: OnceLock::new() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn body_mut(&mut self) -> &mut Incoming {
+        &mut self.body
+    }
+
+    pub(super) fn set_matched(&mut self, matched: Matched) {
+        self.matched = Some(matched);
+    }
+
+    /// The method.
+    #[inline]
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The path as it came, percent signs and all.
+    #[inline]
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// What follows the first `?` of the target, as it came.
+    #[inline]
+    pub fn query_str(&self) -> Option<&str> {
+        self.head.query()
+    }
+
+    /// The request target as it came (RFC 9112, section 3.2).
+    #[inline]
+    pub fn target(&self) -> &str {
+        self.head.target()
+    }
+
+    /// The request target, parsed when first asked for.
+    pub fn uri(&self) -> &Uri {
+        // What the decoder lets through is a valid URI; its tests and fuzzers hold that.
+        self.uri.get_or_init(|| Box::new(self.target().parse().unwrap_or_default()))
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    #[inline]
+    pub fn version(&self) -> Version {
+        self.head.version()
+    }
+
+    /// The first value of a header field; nothing where there is none or it is not UTF-8.
+    ///
+    /// The name's case does not matter. Looks through the fields in their order.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The first value of a header field, whatever bytes it has.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(name)
+    }
+
+    /// All header fields, collected when first asked for.
+    pub fn headers(&self) -> &HeaderMap {
+        self.headers.get_or_init(|| {
+            let mut map = HeaderMap::new();
+            for (name, value) in self.head.fields() {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+                {
+                    map.append(name, value);
+                }
+            }
+            Box::new(map)
+        })
+    }
+
+    /// The path parameter `name` of the route, decoded and parsed.
+    ///
+    /// # Errors
+    ///
+    /// The route has no such parameter, or its text is not a `T`.
+    pub fn param<T>(&self, name: &str) -> Result<T, BadParam>
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        let text = self
+            .matched
+            .as_ref()
+            .and_then(|matched| matched.param(name, self.path()))
+            .ok_or_else(|| BadParam::Unknown(name.to_owned()))?;
+        percent::decode(text)
+            .map_err(BadParam::not_utf8(name))?
+            .parse()
+            .map_err(|e: T::Err| BadParam::Invalid { name: name.to_owned(), reason: e.to_string() })
+    }
+
+    /// The query, `application/x-www-form-urlencoded`, as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// The query does not have the shape of `T`. A request without a query has an empty one.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T, BadQuery> {
+        serde_urlencoded::from_str(self.query_str().unwrap_or_default())
+            .map_err(|error| BadQuery(error.to_string()))
+    }
+
+    /// The whole body.
+    ///
+    /// Can be called again; the same bytes come back.
+    ///
+    /// # Errors
+    ///
+    /// The body is too large, its framing is broken, or the connection failed before its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has come is kept in the request: a later call goes on from there.
+    pub async fn bytes(&mut self) -> Result<Bytes, BodyError> {
+        self.body.collect().await
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and where the body is not UTF-8.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn text(&mut self) -> Result<String, BodyError> {
+        let bytes = self.bytes().await?;
+        std::str::from_utf8(&bytes).map(str::to_owned).map_err(|_| BodyError::NotUtf8)
+    }
+
+    /// The whole body, JSON, as a `T`. The content type is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and where the body is not JSON or not of the shape of `T`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
+        Ok(serde_json::from_slice(&self.bytes().await?)?)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("target", &self.target())
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}

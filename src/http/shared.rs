@@ -1,0 +1,176 @@
+//! What the connections of one server have in common.
+
+use super::codec::Limits;
+use super::codec::encode::DateText;
+use crate::primitives::{AtomicU64, Mutex, Ordering};
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Limits, counts and spare buffers, shared by connections.
+///
+/// A server has one, or one for each worker where their lock should not be shared.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) limits: Limits,
+    pub(crate) counters: Counters,
+    pub(super) buffers: Buffers,
+}
+
+impl Shared {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, counters: Counters::default(), buffers: Buffers::default() }
+    }
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    served: AtomicU64,
+}
+
+impl Counters {
+    /// Requests whose handler answered.
+    pub(crate) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_served(&self, n: u64) {
+        self.served.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// Spare buffers: a connection holds one only while bytes are in it.
+///
+/// So an idle connection holds none, and a busy one takes the buffer that was used last, which is
+/// still in the cache, without going through the allocator.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    input: Mutex<Vec<Vec<u8>>>,
+    output: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// Bytes of a buffer for reading; a larger one is not kept.
+    pub(super) const INPUT: usize = 8 * 1024;
+    /// Bytes that a buffer for writing may have grown to and still be kept.
+    const OUTPUT_MAX: usize = 32 * 1024;
+    const OUTPUT_START: usize = 4 * 1024;
+    /// Buffers of each kind that are kept: at most 2.5 MiB in all.
+    const KEPT: usize = 64;
+
+    /// A buffer whose length is all its room.
+    pub(super) fn take_input(&self) -> Vec<u8> {
+        let spare = self.input.lock().pop();
+        spare.unwrap_or_else(|| vec![0; Self::INPUT])
+    }
+
+    pub(super) fn give_input(&self, buffer: Vec<u8>) {
+        if buffer.len() == Self::INPUT {
+            keep(&self.input, buffer);
+        }
+    }
+
+    /// A buffer of length 0.
+    pub(super) fn take_output(&self) -> Vec<u8> {
+        let spare = self.output.lock().pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(Self::OUTPUT_START))
+    }
+
+    pub(super) fn give_output(&self, mut buffer: Vec<u8>) {
+        if (1..=Self::OUTPUT_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            keep(&self.output, buffer);
+        }
+    }
+}
+
+/// Keeps `buffer` where there is room; frees it outside the lock where there is none.
+fn keep(spares: &Mutex<Vec<Vec<u8>>>, buffer: Vec<u8>) {
+    let mut spares = spares.lock();
+    if spares.len() < Buffers::KEPT {
+        spares.push(buffer);
+    } else {
+        drop(spares);
+    }
+}
+
+/// The current date as text, written anew when the second changes.
+#[derive(Debug)]
+pub(super) struct Date {
+    second: u64,
+    /// The clock was read since [`age`](Self::age).
+    fresh: bool,
+    text: DateText,
+}
+
+impl Date {
+    pub(super) fn new() -> Self {
+        Self { second: u64::MAX, fresh: false, text: [b' '; 29] }
+    }
+
+    /// Makes the next [`text`](Self::text) read the clock.
+    #[inline]
+    pub(super) fn age(&mut self) {
+        self.fresh = false;
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self) -> &DateText {
+        if !self.fresh {
+            self.fresh = true;
+            let now = SystemTime::now();
+            let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            if second != self.second {
+                self.write(second);
+            }
+        }
+        &self.text
+    }
+
+    #[cold]
+    fn write(&mut self, second: u64) {
+        /// The last second of the year 9999, after which the format ends.
+        const LAST: u64 = 253_402_300_799;
+        self.second = second;
+        let time = UNIX_EPOCH + std::time::Duration::from_secs(second.min(LAST));
+        // The text has exactly this many bytes in every year of four digits.
+        let _ = write!(&mut self.text[..], "{}", httpdate::HttpDate::from(time));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{Buffers, Date};
+
+    #[test]
+    fn dates_in_the_format_of_http() {
+        let mut date = Date::new();
+        for (second, text) in [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            date.write(second);
+            assert_eq!(std::str::from_utf8(&date.text), Ok(text));
+        }
+        let now = httpdate::parse_http_date(std::str::from_utf8(Date::new().text()).unwrap());
+        let age = std::time::SystemTime::now().duration_since(now.unwrap()).unwrap();
+        assert!(age.as_secs() < 60, "{age:?}");
+    }
+
+    #[test]
+    fn buffers_are_kept_up_to_a_bound() {
+        let buffers = Buffers::default();
+        for _ in 0..100 {
+            buffers.give_input(vec![0; Buffers::INPUT]);
+            buffers.give_output(Vec::with_capacity(100));
+        }
+        assert_eq!(buffers.input.lock().len(), Buffers::KEPT);
+        assert_eq!(buffers.output.lock().len(), Buffers::KEPT);
+        assert_eq!(buffers.take_input().len(), Buffers::INPUT);
+        assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
+        buffers.give_input(vec![0; 2 * Buffers::INPUT]);
+        buffers.give_output(Vec::with_capacity(1 << 20));
+        assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests, responses and routes, as handlers and their callers see them.
+
+use super::codec::{BodyLength, Decoder, Event, Limits};
+use super::incoming::Incoming;
+use super::*;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+fn request(head: &str, body: &'static str) -> Request {
+    let mut decoder = Decoder::new();
+    match decoder.decode(head.as_bytes(), &Limits::default()) {
+        Ok((_, Event::Head(head))) => {
+            assert_ne!(head.body(), BodyLength::Chunked);
+            Request::new(head, Incoming::Full(Bytes::from_static(body.as_bytes())))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn get(target: &str) -> Request {
+    request(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), "")
+}
+
+fn ask(service: &impl Service, method: &str, target: &str) -> Response {
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    service.call(request(&head, "")).now_or_never().expect("a ready answer")
+}
+
+fn body(mut response: Response) -> String {
+    String::from_utf8(response.take_body().into_bytes().to_vec()).unwrap()
+}
+
+#[test]
+fn a_request_shows_its_head() {
+    let req = request(
+        "PUT /a%20b?c=d&e=%C3%A4 HTTP/1.1\r\nHost: x:1\r\nX-A: 1\r\nx-a: 2\r\nBytes: \u{e4}\r\n\r\n",
+        "",
+    );
+    assert_eq!(req.method(), Method::PUT);
+    assert_eq!(req.version(), Version::HTTP_11);
+    assert_eq!((req.path(), req.query_str()), ("/a%20b", Some("c=d&e=%C3%A4")));
+    assert_eq!(req.target(), "/a%20b?c=d&e=%C3%A4");
+    assert_eq!(req.uri().query(), Some("c=d&e=%C3%A4"));
+    assert_eq!(req.header("HOST"), Some("x:1"));
+    assert_eq!(req.header("x-A"), Some("1"));
+    assert_eq!(req.header("none"), None);
+    assert_eq!(req.header_bytes("bytes"), Some("\u{e4}".as_bytes()));
+    let all: Vec<_> = req.headers().get_all("x-a").iter().collect();
+    assert_eq!(all, ["1", "2"]);
+    assert_eq!(req.headers().len(), 4);
+    let absolute = get("http://example.com:8080/p?q");
+    assert_eq!((absolute.path(), absolute.uri().host()), ("/p", Some("example.com")));
+}
+
+#[test]
+fn queries() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Query {
+        ms: u32,
+        name: Option<String>,
+    }
+    let query = get("/?ms=5&name=a+b%21").query::<Query>().unwrap();
+    assert_eq!(query, Query { ms: 5, name: Some("a b!".into()) });
+    for bad in ["/", "/?ms=", "/?ms=-1", "/?name=a"] {
+        let answer = get(bad).query::<Query>().unwrap_err().into_response();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert!(body(answer).starts_with(r#"{"error":"invalid query: "#));
+    }
+    assert!(get("/").query::<BTreeMap<String, String>>().unwrap().is_empty());
+}
+
+#[test]
+fn bodies() {
+    let post = |body| request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", body);
+    let mut req = post("[1, 2]");
+    assert_eq!(req.json::<Vec<u8>>().now_or_never().unwrap().unwrap(), [1, 2]);
+    assert_eq!(req.text().now_or_never().unwrap().unwrap(), "[1, 2]", "it can be read again");
+    for (bad, status) in [("[1,", 400), ("", 400), ("[1] x", 400), ("[-1]", 422), ("{}", 422)] {
+        let error = post(bad).json::<Vec<u8>>().now_or_never().unwrap().unwrap_err();
+        assert_eq!(Error::from(error).status(), status, "{bad}");
+    }
+    let mut req = get("/");
+    *req.body_mut() = Incoming::Full(Bytes::from_static(b"\xff"));
+    assert_eq!(req.text().now_or_never().unwrap(), Err(BodyError::NotUtf8));
+    assert_eq!(BodyError::TooLarge.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[test]
+fn answers_of_every_kind() {
+    let kinds = [
+        ("a".into_response(), "text/plain; charset=utf-8", "a"),
+        ("a".to_owned().into_response(), "text/plain; charset=utf-8", "a"),
+        (b"a".to_vec().into_response(), "application/octet-stream", "a"),
+        (Bytes::from_static(b"a").into_response(), "application/octet-stream", "a"),
+        (Json(vec!["a"]).into_response(), "application/json", r#"["a"]"#),
+        (Ok::<_, StatusCode>("a").into_response(), "text/plain; charset=utf-8", "a"),
+    ];
+    for (answer, content_type, text) in kinds {
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.header("Content-Type"), Some(content_type));
+        assert_eq!(body(answer), text);
+    }
+    assert_eq!((StatusCode::CREATED, "a").into_response().status(), StatusCode::CREATED);
+    let not_json = Json(BTreeMap::from([(vec![1], 1)])).into_response();
+    assert_eq!(not_json.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let error = Error::new(StatusCode::CONFLICT, "say \"no\"\n").into_response();
+    assert_eq!(body(error), r#"{"error":"say \"no\"\n"}"#);
+    let mut changed = "a".into_response();
+    changed.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    assert_eq!(changed.header("content-type"), Some("text/html"));
+}
+
+#[test]
+fn a_field_cannot_end_its_line() {
+    for bad in ["a\r\nb: c", "a\nb", "a\rb", "a\0b"] {
+        assert!(HeaderValue::from_str(bad).is_err(), "{bad:?}");
+        assert!(header::HeaderName::from_bytes(bad.as_bytes()).is_err(), "{bad:?}");
+    }
+}
+
+fn app() -> App {
+    Router::new()
+        .get("/", |_| async { "root" })
+        .get("/users/{id}", |req: Request| async move {
+            Ok::<_, Error>(req.param::<u64>("id")?.to_string())
+        })
+        .put("/users/{id}", |_| async { "put" })
+        .get("/users/me", |_| async { "me" })
+        .get("/a/{x}/b/{y}", |req: Request| async move {
+            Ok::<_, BadParam>(req.param::<String>("y")? + &req.param::<String>("x")?)
+        })
+        .get("/files/{*rest}", |req: Request| async move { req.param::<String>("rest") })
+        .get("/img/{name}.png", |req: Request| async move { req.param::<String>("name") })
+        .get("/{{literal}}/{p}", |req: Request| async move { req.param::<String>("p") })
+        .post("/only", |_| async { StatusCode::ACCEPTED })
+        .head("/headed", |_| async { (StatusCode::ACCEPTED, "") })
+        .get("/headed", |_| async { "" })
+        .get("/unknown/{p}", |req: Request| async move { req.param::<String>("q") })
+        .into_app()
+        .unwrap()
+}
+
+#[test]
+fn routes_and_parameters() {
+    let app = app();
+    for (target, text) in [
+        ("/", "root"),
+        ("/?q", "root"),
+        ("/users/7", "7"),
+        ("/users/me", "me"),
+        ("/a/1/b/2", "21"),
+        ("/a/x%20y/b/%2F", "/x y"),
+        ("/files/a/b.txt", "a/b.txt"),
+        ("/img/cat.png", "cat"),
+        ("/{literal}/v", "v"),
+        ("http://host/users/8?x", "8"),
+    ] {
+        let answer = ask(&app, "GET", target);
+        assert_eq!((answer.status(), &*body(answer)), (StatusCode::OK, text), "{target}");
+    }
+    for (target, status) in [
+        ("/users/x", 400),
+        ("/users/%ff", 400),
+        ("/users", 404),
+        ("/users/", 404),
+        ("/unknown/x", 500),
+        ("//", 404),
+    ] {
+        assert_eq!(ask(&app, "GET", target).status(), status, "{target}");
+    }
+}
+
+#[test]
+fn methods() {
+    let app = app();
+    assert_eq!(body(ask(&app, "PUT", "/users/1")), "put");
+    assert_eq!(ask(&app, "HEAD", "/").status(), StatusCode::OK);
+    assert_eq!(ask(&app, "HEAD", "/headed").status(), StatusCode::ACCEPTED);
+    for (method, target, allow) in [
+        ("DELETE", "/users/1", "GET, PUT, HEAD"),
+        ("GET", "/only", "POST"),
+        ("HEAD", "/only", "POST"),
+        ("POST", "/headed", "HEAD, GET"),
+        ("BREW", "/", "GET, HEAD"),
+    ] {
+        let answer = ask(&app, method, target);
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {target}");
+        assert_eq!(answer.header("allow"), Some(allow));
+        assert_eq!(body(answer), format!(r#"{{"error":"{method} is not allowed here"}}"#));
+    }
+    assert_eq!(ask(&app, "OPTIONS", "*").status(), StatusCode::NOT_FOUND);
+    let request = request("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "");
+    assert_eq!(app.call(request).now_or_never().unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn fallbacks() {
+    let app = Router::new()
+        .get("/a", |_| async { "a" })
+        .fallback(|req: Request| async move { req.path().to_owned() })
+        .into_app()
+        .unwrap();
+    assert_eq!(body(ask(&app, "GET", "/b")), "/b");
+    assert_eq!(ask(&app, "POST", "/a").status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[test]
+fn bad_routes_are_told() {
+    let problem = |patterns: &[&str]| {
+        let router =
+            patterns.iter().fold(Router::new(), |router, p| router.get(p, |_| async { "" }));
+        router.into_app().unwrap_err()
+    };
+    assert_eq!(problem(&["a"]).problem, RouteProblem::NoSlash);
+    assert_eq!(problem(&[""]).problem, RouteProblem::NoSlash);
+    assert_eq!(problem(&["/a", "/a"]).problem, RouteProblem::Twice(Method::GET));
+    assert_eq!(
+        problem(&["/{a}", "/{b}"]),
+        RouteError {
+            pattern: "/{b}".into(),
+            problem: RouteProblem::Conflict { with: "/{a}".into() }
+        }
+    );
+    for malformed in ["/{", "/{}", "/}", "/{a}{b}", "/{*a}/b", "/{*}"] {
+        let error = problem(&[malformed]);
+        assert!(matches!(error.problem, RouteProblem::Malformed(_)), "{malformed}: {error}");
+        assert!(error.to_string().contains(malformed));
+    }
+}
+
+#[test]
+fn public_types_go_where_handlers_go() {
+    fn shared<T: Send + Sync + 'static>() {}
+    fn sent<T: Send + 'static>() {}
+    shared::<Request>();
+    shared::<App>();
+    shared::<Router>();
+    shared::<Error>();
+    shared::<JsonError>();
+    sent::<Response>();
+}

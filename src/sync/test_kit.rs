@@ -1,0 +1,92 @@
+//! What the tests of this room share: futures that are polled by hand, by wakers that count.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// A waker that notes each wake.
+pub(crate) struct Bell {
+    waker: Waker,
+    rung: mpsc::Receiver<()>,
+    // Goes up while anybody holds a clone of the waker.
+    held: std::sync::Weak<Rope>,
+}
+
+struct Rope(mpsc::Sender<()>);
+
+impl Wake for Rope {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &std::sync::Arc<Self>) {
+        let _ = self.0.send(());
+    }
+}
+
+impl Bell {
+    pub(crate) fn new() -> Self {
+        let (sender, rung) = mpsc::channel();
+        let rope = std::sync::Arc::new(Rope(sender));
+        let held = std::sync::Arc::downgrade(&rope);
+        Self { waker: Waker::from(rope), rung, held }
+    }
+
+    /// How often it was rung since the last look.
+    pub(crate) fn rings(&self) -> usize {
+        self.rung.try_iter().count()
+    }
+
+    /// How many clones of the waker there are.
+    pub(crate) fn clones(&self) -> usize {
+        self.held.strong_count() - 1
+    }
+
+    pub(crate) fn poll<F: Future + Unpin>(&self, future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut self.context())
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
+    }
+}
+
+/// A future that is pinned, and polled with a bell of its own.
+pub(crate) struct Task<'a, T> {
+    future: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+    pub(crate) bell: Bell,
+}
+
+impl<'a, T> Task<'a, T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self { future: Box::pin(future), bell: Bell::new() }
+    }
+
+    /// A task that was polled once, and has to wait.
+    pub(crate) fn waiting(future: impl Future<Output = T> + Send + 'a) -> Self {
+        let mut task = Self::new(future);
+        assert!(task.poll().is_pending(), "it does not wait");
+        task
+    }
+
+    pub(crate) fn poll(&mut self) -> Poll<T> {
+        self.bell.poll(&mut self.future)
+    }
+
+    /// Its output, where it was woken exactly once since it began to wait.
+    #[track_caller]
+    pub(crate) fn woken(mut self) -> T {
+        assert_eq!(self.bell.rings(), 1, "wakes");
+        match self.poll() {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("it was woken, and still waits"),
+        }
+    }
+
+    /// Polls it as another task would from now on.
+    pub(crate) fn poll_anew(&mut self) -> Poll<T> {
+        self.bell = Bell::new();
+        self.poll()
+    }
+}

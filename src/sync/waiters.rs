@@ -1,0 +1,249 @@
+//! The queue that everything in this room waits in: intrusive, first come first served.
+//!
+//! A primitive owns a `Mutex<Queue<T>>`; each of its futures holds one [`Waiter`]. `T` is what the
+//! primitive wants to know of one that waits (the permits it still lacks, or nothing). The side
+//! that grants calls [`Queue::resolve_front`] under the lock and wakes what it collected after;
+//! the side that waits calls [`Waiter::enqueue`] once, [`Waiter::poll_queued`] from then on, and
+//! [`Waiter::leave`] in its `Drop`.
+//!
+//! # Why this is sound
+//!
+//! A waiter's *standing* moves one way: `New` → `Queued` (by its owner, under the lock) → `Granted`
+//! or `Refused` (by the granting side, under the lock), or back to `New` when it leaves.
+//!
+//! *Who may touch what.* The waker and the item are reached only under the lock of the queue, by
+//! either side. The standing is written only under the lock, and may be read without it.
+//!
+//! *Who lives how long.* A `Queued` waiter is in the list and stays alive, as its owner leaves under
+//! the lock before it goes. A waiter whose owner reads `Granted` or `Refused` is in no list and may
+//! go at once, without the lock: so the store of the outcome is the last thing that the granting
+//! side does to it, when the waker has been taken out and the node unlinked.
+//!
+//! *Order.* The store of the outcome releases, and every read of the standing acquires: what the
+//! granting side did before, its own earlier work included, happened before the waiter goes on.
+//!
+//! *User code.* Cloning, waking and dropping a waker run code of its owner. None of them happens
+//! under the lock: wakers are cloned before it is taken, and handed out of it to be woken or
+//! dropped. [`Waker::will_wake`] compares two pointers, and may run under it.
+
+use crate::primitives::{AtomicU32, Mutex, Ordering, UnsafeCell};
+use crate::util::{List, Node, WakeList};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Those who wait, in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    list: List<Entry<T>>,
+}
+
+/// A place in a [`Queue`], inside the future that waits.
+///
+/// It never moves once it was queued, and it leaves before it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiter<T> {
+    node: Node<Entry<T>>,
+}
+
+/// Where a waiter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Standing {
+    /// In no queue: it never was, or it left.
+    New = 0,
+    /// In the queue.
+    Queued = 1,
+    /// Out of the queue, with what it waited for.
+    Granted = 2,
+    /// Out of the queue, with nothing: what it waited for will not come.
+    Refused = 3,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    // INVARIANT: a `Standing`. Written only under the lock of the queue; once it says `Granted` or
+    // `Refused`, nobody but the owner touches the entry.
+    standing: AtomicU32,
+    // INVARIANT: reached only under the lock of the queue, or by the owner through `&mut`.
+    inner: UnsafeCell<Inner<T>>,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    // INVARIANT: `Some` exactly while the waiter is queued.
+    waker: Option<Waker>,
+    item: T,
+}
+
+// SAFETY: the cell is reached only under the lock of the queue, which lends it to one thread at a
+// time; so that it may be lent to another thread at all, `T: Send` (wakers always are).
+unsafe impl<T: Send> Sync for Entry<T> {}
+
+impl<T> Queue<T> {
+    pub(super) const fn new() -> Self {
+        Self { list: List::new() }
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Shows the item of the one that waits longest.
+    #[inline]
+    pub(super) fn with_front<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let entry = self.list.front()?;
+        // SAFETY: `&mut self` is the lock, or proof that nobody shares the queue.
+        Some(entry.inner.with_mut(|inner| f(unsafe { &mut (*inner).item })))
+    }
+
+    /// Takes out the one that waits longest, tells it `outcome`, and collects its waker.
+    ///
+    /// `outcome` is `Granted` or `Refused`. Says whether there was one.
+    pub(super) fn resolve_front(&mut self, outcome: Standing, wakers: &mut WakeList) -> bool {
+        debug_assert!(matches!(outcome, Standing::Granted | Standing::Refused));
+        let Some(entry) = self.list.pop_front() else { return false };
+        let entry = entry.as_ptr();
+        // SAFETY: the entry is alive until its owner learns the outcome, which is the last thing
+        // done to it here; `&mut self` is the lock.
+        unsafe {
+            let waker = (*entry).inner.with_mut(|inner| (*inner).waker.take());
+            (*entry).standing.store(outcome as u32, Ordering::Release);
+            if let Some(waker) = waker {
+                wakers.push(waker);
+            }
+        }
+        true
+    }
+}
+
+impl<T> Waiter<T> {
+    pub(super) fn new(item: T) -> Self {
+        let inner = UnsafeCell::new(Inner { waker: None, item });
+        let standing = AtomicU32::new(Standing::New as u32);
+        Self { node: Node::new(Entry { standing, inner }) }
+    }
+
+    /// Where the waiter stands; without the lock, `Queued` may be out of date.
+    #[inline]
+    pub(super) fn standing(&self) -> Standing {
+        match self.entry().standing.load(Ordering::Acquire) {
+            0 => Standing::New,
+            1 => Standing::Queued,
+            2 => Standing::Granted,
+            _ => Standing::Refused,
+        }
+    }
+
+    /// Puts the waiter at the end of the queue, after `prepare` saw its item.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is `New`. It is used with this queue only, which lies in a lock that all its
+    /// users take. It [leaves](Self::leave) before it is dropped, unless it was resolved.
+    pub(super) unsafe fn enqueue(
+        self: Pin<&Self>,
+        queue: &mut Queue<T>,
+        waker: Waker,
+        prepare: impl FnOnce(&mut T),
+    ) {
+        debug_assert_eq!(self.standing(), Standing::New);
+        let old = self.entry().inner.with_mut(|inner| {
+            // SAFETY: the caller holds the lock of the queue.
+            let inner = unsafe { &mut *inner };
+            prepare(&mut inner.item);
+            inner.waker.replace(waker)
+        });
+        debug_assert!(old.is_none());
+        self.entry().standing.store(Standing::Queued as u32, Ordering::Relaxed);
+        // SAFETY: a `New` waiter is in no list; it leaves before it is dropped.
+        unsafe { queue.list.push_back(self.node()) };
+    }
+
+    /// Sees whether a waiter that was queued is resolved; if not, sees to it that the task of `cx`
+    /// is woken when it is.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was queued in this queue.
+    pub(super) unsafe fn poll_queued(
+        self: Pin<&Self>,
+        queue: &Mutex<Queue<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Standing> {
+        let mut fresh: Option<Waker> = None;
+        loop {
+            let standing = self.standing();
+            if standing != Standing::Queued {
+                return Poll::Ready(standing);
+            }
+            let guard = queue.lock();
+            let standing = self.standing();
+            if standing != Standing::Queued {
+                drop(guard);
+                return Poll::Ready(standing);
+            }
+            let (settled, old) = self.entry().inner.with_mut(|inner| {
+                // SAFETY: the lock of the queue is held.
+                let slot = unsafe { &mut (*inner).waker };
+                if slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    (true, None)
+                } else if let Some(fresh) = fresh.take() {
+                    (true, slot.replace(fresh))
+                } else {
+                    (false, None)
+                }
+            });
+            drop(guard);
+            // From here on wakers may be dropped and cloned again.
+            drop(old);
+            if settled {
+                return Poll::Pending;
+            }
+            fresh = Some(cx.waker().clone());
+        }
+    }
+
+    /// Takes the waiter out of the queue, and returns its waker, to be dropped after the lock.
+    ///
+    /// `None` when the waiter is not queued any more: it was resolved in the meantime.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was queued in this queue.
+    pub(super) unsafe fn leave(self: Pin<&Self>, queue: &mut Queue<T>) -> Option<Waker> {
+        if self.standing() != Standing::Queued {
+            return None;
+        }
+        // SAFETY: a `Queued` waiter is in the list of the queue that it was queued in.
+        unsafe { queue.list.remove(self.node()) };
+        self.entry().standing.store(Standing::New as u32, Ordering::Relaxed);
+        // SAFETY: `&mut Queue` is the lock.
+        self.entry().inner.with_mut(|inner| unsafe { (*inner).waker.take() })
+    }
+
+    /// Shows the item of a waiter that [left](Self::leave).
+    ///
+    /// # Safety
+    ///
+    /// `_queue` is the queue that the waiter was queued in.
+    pub(super) unsafe fn with_item<R>(
+        self: Pin<&Self>,
+        _queue: &mut Queue<T>,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        // SAFETY: `&mut Queue` is the lock.
+        self.entry().inner.with_mut(|inner| f(unsafe { &mut (*inner).item }))
+    }
+
+    #[inline]
+    fn entry(&self) -> &Entry<T> {
+        self.node.value()
+    }
+
+    fn node(self: Pin<&Self>) -> Pin<&Node<Entry<T>>> {
+        // SAFETY: the node is pinned with the waiter: nothing moves it out.
+        unsafe { self.map_unchecked(|waiter| &waiter.node) }
+    }
+}

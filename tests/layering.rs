@@ -78,6 +78,19 @@ fn the_layers_hold() {
     assert!(broken.is_empty(), "\n{message}");
 }
 
+#[test]
+fn the_tour_of_the_house_names_every_room() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let tour = std::fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let mut files = Vec::new();
+    read_dir(&root.join("src"), &root.join("src"), &mut files);
+    for (name, _) in &files {
+        let room = Source::new(name, "").room().to_string();
+        let named = FREE.contains(&room.as_str()) || tour.contains(&format!("`{room}`"));
+        assert!(named, "docs/architecture.md does not name the room `{room}`");
+    }
+}
+
 /// All files as (path under `src`, text).
 fn read_dir(root: &std::path::Path, dir: &std::path::Path, files: &mut Vec<(String, String)>) {
     let mut entries: Vec<PathBuf> =

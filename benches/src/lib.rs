@@ -1,1 +1,4 @@
-//! Benchmarks of mainspring beside its peers.
+//! What the benchmarks share: processes pinned to a core, their CPU time, medians, tables.
+
+pub mod process;
+pub mod report;

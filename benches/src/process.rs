@@ -1,0 +1,84 @@
+//! Child processes that are pinned to one core and whose CPU time is read.
+
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running program that ends with this value.
+#[derive(Debug)]
+pub struct Pinned {
+    child: Child,
+}
+
+impl Pinned {
+    /// Starts a program on one core, and waits until it prints a line that begins with `ready`.
+    ///
+    /// Returns what follows `ready` on that line.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or ends before it is ready.
+    pub fn start(core: usize, command: &[String], ready: &str) -> io::Result<(Self, String)> {
+        let child = on_core(core, command).stdout(Stdio::piped()).spawn()?;
+        let mut pinned = Self { child };
+        let stdout = pinned.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        for line in BufReader::new(stdout).lines() {
+            if let Some(rest) = line?.strip_prefix(ready) {
+                return Ok((pinned, rest.trim().into()));
+            }
+        }
+        Err(io::Error::other(format!("{command:?} ended before it printed '{ready}'")))
+    }
+
+    /// The CPU time that the process has used, in user and kernel together.
+    ///
+    /// # Errors
+    ///
+    /// If the process is gone.
+    pub fn cpu_time(&self) -> io::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        cpu_ticks(&stat)
+            .map(|ticks| Duration::from_secs(ticks) / ticks_per_second())
+            .ok_or_else(|| io::Error::other(format!("cannot read the times in '{stat}'")))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on one core only. `taskset` sets the affinity and then becomes the program,
+/// so the process number is the program's.
+pub fn on_core(core: usize, command: &[String]) -> Command {
+    let mut taskset = Command::new("taskset");
+    taskset.arg("-c").arg(core.to_string()).args(command).stdin(Stdio::null());
+    taskset
+}
+
+/// User and system time in a line of `/proc/PID/stat`: fields 14 and 15. The second field is a name
+/// in parentheses, which may contain anything.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn ticks_per_second() -> u32 {
+    u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cpu_ticks;
+
+    #[test]
+    fn a_name_may_contain_anything() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 120 0 0 0 250 50 0 0 20 0 1 0 9 1 2";
+        assert_eq!(cpu_ticks(stat), Some(300));
+    }
+}

@@ -129,6 +129,10 @@ fn a_continue_only_for_those_who_are_read() {
     // Not where the body came along, not to HTTP/1.0.
     client.send([expect, "def"].concat()).turn();
     assert_eq!(bodies(&client.received()), ["def"]);
+    client.send([expect, "d"].concat()).turn();
+    assert_eq!(client.received(), "", "it has begun to send already");
+    client.send("ef").turn();
+    assert_eq!(bodies(&client.received()), ["def"]);
     let mut old = Client::new(echo);
     old.send(expect.replace("1.1", "1.0")).turn();
     assert_eq!(old.received(), "");

@@ -2,4 +2,22 @@
 //! public.
 
 #[cfg(feature = "http")]
-pub use crate::http::fuzzing::{chunked, head, request_stream};
+use crate::http::codec::fuzz;
+
+/// One request head.
+#[cfg(feature = "http")]
+pub fn head(data: &[u8]) {
+    fuzz::head(data);
+}
+
+/// A chunked body.
+#[cfg(feature = "http")]
+pub fn chunked(data: &[u8]) {
+    fuzz::chunked(data);
+}
+
+/// A connection's worth of requests, cut as the first bytes say.
+#[cfg(feature = "http")]
+pub fn request_stream(data: &[u8]) {
+    fuzz::request_stream(data);
+}

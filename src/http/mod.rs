@@ -25,10 +25,3 @@ pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};
 pub use service::{ResponseFuture, Service};
-
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    //! The codec's drivers, for `crate::fuzzing`.
-    pub use super::codec::fuzz::{chunked, head, request_stream};
-}

@@ -79,7 +79,7 @@ pub(crate) fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Li
 }
 
 /// One request head: whatever is accepted is sound, and every split says the same.
-pub fn head(data: &[u8]) {
+pub(crate) fn head(data: &[u8]) {
     let whole = events([data], &SMALL);
     assert_eq!(whole, events(data.chunks(1), &SMALL), "byte by byte");
     if let [Seen::Head { line, fields, .. }, ..] = &whole[..] {
@@ -98,7 +98,7 @@ pub fn head(data: &[u8]) {
 }
 
 /// A chunked body: every split says the same, and what is encoded is decoded again.
-pub fn chunked(data: &[u8]) {
+pub(crate) fn chunked(data: &[u8]) {
     const HEAD: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
     let stream = [HEAD, data].concat();
     let whole = events([&stream[..]], &SMALL);
@@ -131,7 +131,7 @@ pub fn chunked(data: &[u8]) {
 }
 
 /// A connection's worth of requests, cut as the first bytes of `data` say.
-pub fn request_stream(data: &[u8]) {
+pub(crate) fn request_stream(data: &[u8]) {
     let (cuts, stream) = data.split_at(data.len().min(8));
     let whole = events([stream], &SMALL);
     assert_eq!(whole, events(stream.chunks(1), &SMALL), "byte by byte");

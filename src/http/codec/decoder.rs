@@ -103,6 +103,7 @@ impl Decoder {
         decoded.inspect_err(|error| self.state = State::Failed(*error))
     }
 
+    #[inline]
     fn head<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, Event<'a>), Error> {
         let mut skipped = 0;
         while self.scanned == 0 && matches!(input.get(skipped), Some(b'\r' | b'\n')) {

@@ -43,7 +43,7 @@ pub(super) struct Verdict {
 
 impl Framing {
     /// Takes note of a field that matters here; the length tells most names apart.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
@@ -76,6 +76,7 @@ impl Framing {
         Ok(())
     }
 
+    #[inline(always)]
     pub(super) fn judge(&self, version: Version, limits: &Limits) -> Result<Verdict, Error> {
         let modern = version == Version::HTTP_11;
         if modern && self.hosts == 0 {

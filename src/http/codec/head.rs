@@ -17,15 +17,14 @@ pub(crate) struct Head {
     table: u16,
     target: (u16, u16),
     path: (u16, u16),
-    query: bool,
-    method: Method,
+    method: MethodRef,
     version: Version,
     verdict: Verdict,
 }
 
 impl Head {
     pub(crate) fn method(&self) -> &Method {
-        &self.method
+        self.method.get()
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -41,15 +40,16 @@ impl Head {
     /// empty for CONNECT.
     pub(crate) fn path(&self) -> &str {
         match self.text(self.path) {
-            "" if self.method == Method::OPTIONS => "*",
-            "" if self.method != Method::CONNECT => "/",
+            "" if *self.method() == Method::OPTIONS => "*",
+            "" if *self.method() != Method::CONNECT => "/",
             path => path,
         }
     }
 
     /// What follows the first `?`.
     pub(crate) fn query(&self) -> Option<&str> {
-        self.query.then(|| self.text((self.path.1 + 1, self.target.1)))
+        let follows = self.path.1 < self.target.1;
+        follows.then(|| self.text((self.path.1 + 1, self.target.1)))
     }
 
     /// The first value of the field `name`, whose case does not matter.
@@ -80,7 +80,7 @@ impl Head {
 
     /// Whether what follows may be in another protocol.
     pub(crate) fn leaves_http(&self) -> bool {
-        self.verdict.upgrade || self.method == Method::CONNECT
+        self.verdict.upgrade || *self.method() == Method::CONNECT
     }
 
     /// Whether the client waits for a 100 before it sends the body.
@@ -94,12 +94,59 @@ impl Head {
     }
 }
 
+/// A method that is cheap to move: nearly all requests have one of nine.
+#[derive(Debug)]
+enum MethodRef {
+    Standard(&'static Method),
+    Other(Box<Method>),
+}
+
+static GET: Method = Method::GET;
+static HEAD: Method = Method::HEAD;
+static POST: Method = Method::POST;
+static PUT: Method = Method::PUT;
+static PATCH: Method = Method::PATCH;
+static DELETE: Method = Method::DELETE;
+static OPTIONS: Method = Method::OPTIONS;
+static CONNECT: Method = Method::CONNECT;
+static TRACE: Method = Method::TRACE;
+
+impl MethodRef {
+    #[inline]
+    fn new(name: &str) -> Result<Self, Error> {
+        Ok(Self::Standard(match name {
+            "GET" => &GET,
+            "POST" => &POST,
+            "HEAD" => &HEAD,
+            "PUT" => &PUT,
+            "PATCH" => &PATCH,
+            "DELETE" => &DELETE,
+            "OPTIONS" => &OPTIONS,
+            "CONNECT" => &CONNECT,
+            "TRACE" => &TRACE,
+            other => {
+                let other = Method::from_bytes(other.as_bytes()).map_err(|_| Error::RequestLine)?;
+                return Ok(Self::Other(Box::new(other)));
+            }
+        }))
+    }
+
+    #[inline]
+    fn get(&self) -> &Method {
+        match self {
+            Self::Standard(method) => method,
+            Self::Other(method) => method,
+        }
+    }
+}
+
 /// Reads the head at the start of `input`, once it is all there.
 ///
 /// The first look at a head is by the parser itself, which most often succeeds. Everything else
 /// goes by the end of the head: what is wrong with it is said when it is complete, or when its
 /// lines or its size are wrong whatever may follow. So the answer does not depend on how the
 /// input was cut.
+#[inline]
 pub(super) fn decode(
     input: &[u8],
     scanned: &mut usize,
@@ -110,12 +157,21 @@ pub(super) fn decode(
     if untouched && let Ok(Some((end, head))) = parse(whole, limits) {
         return head.map(|head| Some((end, head)));
     }
+    decode_by_end(whole, scanned, limits)
+}
+
+#[cold]
+fn decode_by_end(
+    whole: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<(usize, Head)>, Error> {
     match find_empty_line(whole, scanned)? {
         Some(end) => {
             *scanned = 0;
             complete(&whole[..end], limits).map(|head| Some((end, head)))
         }
-        None if input.len() < limits.head_bytes() => Ok(None),
+        None if whole.len() < limits.head_bytes() => Ok(None),
         None if !whole.contains(&b'\n') => Err(Error::TargetTooLong),
         None => Err(Error::HeadTooLarge),
     }
@@ -167,6 +223,7 @@ fn in_our_version(head: &[u8]) -> Result<Vec<u8>, Error> {
 /// A head's end and what came of it; nothing while it is not complete.
 type Parsed = Option<(usize, Result<Head, Error>)>;
 
+#[inline(always)]
 fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
     let mut room = [const { MaybeUninit::uninit() }; Limits::FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
@@ -178,6 +235,7 @@ fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
 }
 
 /// Checks what the parser leaves to us, and keeps the head.
+#[inline(always)]
 fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Head, Error> {
     let offset = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
     // The parser takes a bare LF for the end of a line. The bytes before each line tell.
@@ -190,11 +248,11 @@ fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> R
         return Err(Error::RequestLine);
     };
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Error::RequestLine)?;
+    let method = MethodRef::new(method)?;
     if target.len() > limits.target {
         return Err(Error::TargetTooLong);
     }
-    let parts = target::split(&method, target.as_bytes())?;
+    let parts = target::split(method.get(), target.as_bytes())?;
 
     let mut bytes = Vec::with_capacity(input.len() + 8 * parsed.headers.len());
     bytes.extend_from_slice(input);
@@ -215,8 +273,7 @@ fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> R
         table: input.len() as u16,
         bytes: bytes.into_boxed_slice(),
         target: within(0..target.len()),
-        path: within(parts.path.0..parts.path.1),
-        query: parts.query,
+        path: within(parts.0..parts.1),
         method,
         version,
         verdict,

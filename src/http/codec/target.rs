@@ -3,18 +3,13 @@
 use super::Error;
 use http::Method;
 
-/// Where the parts of a target lie inside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parts {
-    /// Where the path begins and ends; nothing where the target names none.
-    pub(super) path: (usize, usize),
-    /// Whether a `?` follows the path, and so a query up to the target's end.
-    pub(super) query: bool,
-}
+/// Where a target's path begins and ends; at the target's end where it has none. What follows the
+/// path is a `?` and the query.
+pub(super) type Path = (usize, usize);
 
-/// Finds the parts of a target that has the form its method asks for.
+/// Finds the path in a target that has the form its method asks for.
 #[inline]
-pub(super) fn split(method: &Method, target: &[u8]) -> Result<Parts, Error> {
+pub(super) fn split(method: &Method, target: &[u8]) -> Result<Path, Error> {
     if target.first() == Some(&b'/') && *method != Method::CONNECT {
         return path_and_query(target, 0);
     }
@@ -22,19 +17,19 @@ pub(super) fn split(method: &Method, target: &[u8]) -> Result<Parts, Error> {
 }
 
 #[cold]
-fn split_rare(method: &Method, target: &[u8]) -> Result<Parts, Error> {
+fn split_rare(method: &Method, target: &[u8]) -> Result<Path, Error> {
     if *method == Method::CONNECT {
         // The port has no default here.
         let named =
             matches!(target.iter().rposition(|&b| b == b':'), Some(at) if at + 1 < target.len());
         return match named && is_authority(target) {
-            true => Ok(Parts { path: (target.len(), target.len()), query: false }),
+            true => Ok((target.len(), target.len())),
             false => Err(Error::Target),
         };
     }
     if target == b"*" {
         return match *method == Method::OPTIONS {
-            true => Ok(Parts { path: (0, 1), query: false }),
+            true => Ok((0, 1)),
             false => Err(Error::Target),
         };
     }
@@ -54,7 +49,7 @@ fn split_rare(method: &Method, target: &[u8]) -> Result<Parts, Error> {
 }
 
 #[inline]
-fn path_and_query(target: &[u8], start: usize) -> Result<Parts, Error> {
+fn path_and_query(target: &[u8], start: usize) -> Result<Path, Error> {
     let mut path_end = None;
     for (offset, &byte) in target[start..].iter().enumerate() {
         if TARGET[usize::from(byte)] {
@@ -65,7 +60,7 @@ fn path_and_query(target: &[u8], start: usize) -> Result<Parts, Error> {
         }
         path_end.get_or_insert(start + offset);
     }
-    Ok(Parts { path: (start, path_end.unwrap_or(target.len())), query: path_end.is_some() })
+    Ok((start, path_end.unwrap_or(target.len())))
 }
 
 /// Whether `text` is a host that is not empty, with or without a port, and can be part of a `Uri`,
@@ -79,16 +74,19 @@ fn is_authority(text: &[u8]) -> bool {
 /// An empty one is valid: it is what a client sends whose target has no authority. A comma is
 /// not, though a registered name may hold one: it is what a proxy makes of two Host fields.
 pub(super) fn is_host(value: &[u8]) -> bool {
-    let (host, port) = if value.first() == Some(&b'[') {
+    if value.first() == Some(&b'[') {
         let Some(end) = value.iter().position(|&b| b == b']') else { return false };
-        if !is_ip_literal(&value[1..end]) {
-            return false;
+        return is_ip_literal(&value[1..end]) && is_port(&value[end + 1..]);
+    }
+    for (at, &byte) in value.iter().enumerate() {
+        match byte {
+            _ if HOST[usize::from(byte)] => {}
+            b':' => return is_port(&value[at..]),
+            b'%' if is_encoded(&value[at + 1..]) => {}
+            _ => return false,
         }
-        (&value[..0], &value[end + 1..])
-    } else {
-        value.split_at(value.iter().position(|&b| b == b':').unwrap_or(value.len()))
-    };
-    host.iter().all(|&b| HOST[usize::from(b)]) && percent_is_sound(host) && is_port(port)
+    }
+    true
 }
 
 /// A colon and a number, a colon alone, or nothing.
@@ -103,16 +101,15 @@ fn is_ip_literal(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
-fn percent_is_sound(text: &[u8]) -> bool {
-    text.iter().enumerate().filter(|&(_, &b)| b == b'%').all(|(at, _)| {
-        text.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    })
+/// Whether two hexadecimal digits follow a percent sign.
+fn is_encoded(rest: &[u8]) -> bool {
+    matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
 /// Bytes of a path or query, `?` apart: those of RFC 3986, and the few others that browsers send
 /// as they are. No `#`: a fragment never leaves the client.
 static TARGET: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]{}|^");
-static HOST: [bool; 256] = table(b"-._~!$&'()*+;=%");
+static HOST: [bool; 256] = table(b"-._~!$&'()*+;=");
 
 const fn table(marks: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];

@@ -30,6 +30,8 @@
 
 mod answer;
 mod body;
+#[cfg(all(test, not(loom)))]
+mod body_tests;
 mod buffers;
 #[cfg(all(test, not(loom)))]
 mod pipe;

@@ -269,11 +269,16 @@ impl Local {
     fn turn(&self, turn: Turn, state: &mut State) {
         let driver = &self.current.driver;
         let hooks = self.home.hooks();
+        let mut how = turn;
         if turn == Turn::Sleep {
             self.give_back();
             hooks.call(|hooks| hooks.on_park(WORKER));
+            if !hooks.is_empty() && self.has_work() {
+                // The hook has spawned or woken something.
+                how = Turn::Look;
+            }
         }
-        let turned = driver.turn(turn, &mut state.wakes);
+        let turned = driver.turn(how, &mut state.wakes);
         if turn == Turn::Sleep {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }

@@ -40,10 +40,12 @@ impl Live {
         if self.broken.load(Ordering::Relaxed) {
             return;
         }
-        if catch_unwind(AssertUnwindSafe(|| event(&*self.hooks))).is_err()
-            && !self.broken.swap(true, Ordering::Relaxed)
-        {
-            eprintln!("mainspring: a hook panicked; this runtime calls its hooks no more");
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&*self.hooks))) {
+            // Its drop could panic in turn.
+            std::mem::forget(payload);
+            if !self.broken.swap(true, Ordering::Relaxed) {
+                eprintln!("mainspring: a hook panicked; this runtime calls its hooks no more");
+            }
         }
     }
 }

@@ -126,6 +126,9 @@ pub(crate) struct Local {
 struct State {
     fairness: Fairness,
     wakes: WakeList,
+    /// How many of the queued tasks run before the root, which was found woken; `None` while it
+    /// waits.
+    before_root: Option<usize>,
 }
 
 /// The thread is inside the scheduler already.
@@ -151,7 +154,7 @@ impl Local {
         });
         let fairness = Fairness::new(driver.clock().now());
         let root = Arc::new(RootWaker { woken: AtomicBool::new(false), driver });
-        let state = RefCell::new(State { fairness, wakes: WakeList::new() });
+        let state = RefCell::new(State { fairness, wakes: WakeList::new(), before_root: None });
         Self { home, queue, current, root, state }
     }
 
@@ -179,10 +182,14 @@ impl Local {
         let waker = Waker::from(Arc::clone(&self.root));
         let mut cx = Context::from_waker(&waker);
         self.root.woken.store(true, Ordering::Relaxed);
+        state.before_root = Some(0);
+        // What was spawned and woken before comes before what the root spawns.
+        self.take_inbox();
         loop {
             let mut worked = false;
-            if self.root.take() {
+            if self.root_is_next(&mut state) && self.root.take() {
                 worked = true;
+                state.before_root = None;
                 let _budget = coop::start();
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
                     return Ok(output);
@@ -196,13 +203,24 @@ impl Local {
         }
     }
 
-    /// Runs tasks until the queue is empty, the root was woken, or it is time to look outside.
+    /// Whether the root was woken, and all tasks that were ready before it have run.
+    ///
+    /// It takes its turn as if it stood in the queue, so that neither it nor the tasks starve where
+    /// both always have something to do.
+    fn root_is_next(&self, state: &mut State) -> bool {
+        self.root.is_woken()
+            && *state.before_root.get_or_insert_with(|| self.queue.0.borrow().len()) == 0
+    }
+
+    /// Runs tasks until the queue is empty, it is the root's turn, or time to look outside.
     fn run_some(&self, state: &mut State) -> bool {
         let mut worked = false;
-        while let Some(task) = self.queue.pop() {
+        while !self.root_is_next(state) {
+            let Some(task) = self.queue.pop() else { break };
             worked = true;
+            state.before_root = state.before_root.map(|tasks| tasks.saturating_sub(1));
             self.run(task);
-            if self.root.is_woken() || state.fairness.spend() {
+            if state.fairness.spend() {
                 break;
             }
         }
@@ -233,33 +251,34 @@ impl Local {
 
     /// Whether something is to be done that no event is needed for.
     fn has_work(&self) -> bool {
-        !self.queue.0.borrow().is_empty() || self.root.is_woken() || self.take_inbox()
+        // The notice is taken before anything is looked at. The other way round, a wake of the root
+        // that comes in between would lose its notice after its flag was missed.
+        self.take_inbox();
+        self.root.is_woken() || !self.queue.0.borrow().is_empty()
     }
 
-    /// Moves what others left to the own queue; `true` if there was something.
-    fn take_inbox(&self) -> bool {
-        if !self.current.driver.take_notified() {
-            return false;
+    /// If somebody has left something, takes the notice, and moves the tasks to the own queue.
+    fn take_inbox(&self) {
+        if self.current.driver.take_notified() {
+            let mut inbox = self.home.inbox.lock();
+            self.queue.0.borrow_mut().append(&mut inbox.tasks);
         }
-        let mut inbox = self.home.inbox.lock();
-        if inbox.tasks.is_empty() {
-            // A notice for the root, or for tasks that were found before.
-            return false;
-        }
-        let mut queue = self.queue.0.borrow_mut();
-        queue.append(&mut inbox.tasks);
-        true
     }
 
     /// Turns the driver, then wakes whom that concerns.
     fn turn(&self, turn: Turn, state: &mut State) {
         let driver = &self.current.driver;
         let hooks = self.home.hooks();
+        let mut how = turn;
         if turn == Turn::Sleep {
             self.give_back();
             hooks.call(|hooks| hooks.on_park(WORKER));
+            if !hooks.is_empty() && self.has_work() {
+                // The hook has spawned or woken something.
+                how = Turn::Look;
+            }
         }
-        let turned = driver.turn(turn, &mut state.wakes);
+        let turned = driver.turn(how, &mut state.wakes);
         if turn == Turn::Sleep {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }

@@ -138,16 +138,22 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(output)) => {
                     // The output counts, even if the drop of the finished future panics.
-                    let _ = replace(stage, Stage::Output(output));
+                    forget_panic(replace(stage, Stage::Output(output)));
                     Polled::Finished
                 }
                 Err(payload) => {
-                    let _ = replace(stage, Stage::Failed(Some(payload)));
+                    forget_panic(replace(stage, Stage::Failed(Some(payload))));
                     Polled::Panicked
                 }
             }
         })
     }
+}
+
+/// Leaks the payload of a panic that nobody is told of: its drop could panic in turn, and nothing
+/// may unwind out of a poll.
+fn forget_panic(dropped: Result<(), Box<dyn Any + Send>>) {
+    std::mem::forget(dropped);
 }
 
 /// # Safety

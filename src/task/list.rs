@@ -52,18 +52,18 @@ impl TaskList {
         true
     }
 
-    /// Takes a task out if it is in.
+    /// Takes a task out; `false` if it was not in.
     ///
     /// # Safety
     ///
     /// `header` is live, and if it is in a list it is in this one.
-    pub(super) unsafe fn remove(&self, header: NonNull<Header>) {
+    pub(super) unsafe fn remove(&self, header: NonNull<Header>) -> bool {
         let mut inner = self.0.lock();
         // SAFETY: live by the caller's word, and by the invariant; we hold the lock.
         unsafe {
             let index = header.as_ref().index.with_mut(|at| std::mem::replace(&mut *at, UNLISTED));
             if index == UNLISTED {
-                return;
+                return false;
             }
             let index_usize = index as usize;
             inner.tasks.swap_remove(index_usize);
@@ -75,6 +75,7 @@ impl TaskList {
         if capacity > KEEP && len < capacity / 4 {
             inner.tasks.shrink_to((2 * len).max(KEEP));
         }
+        true
     }
 
     /// Accepts no more tasks; returns references to those that are in.

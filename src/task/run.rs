@@ -128,8 +128,9 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish) {
     // stage and the waker's slot are ours in the cases that say so.
     unsafe {
         let header = raw.as_ref();
-        header.home.live.remove(raw);
-        if !header.home.hooks.is_empty() {
+        // One that was never admitted was not told of when it was spawned either.
+        let admitted = header.home.live.remove(raw);
+        if admitted && !header.home.hooks.is_empty() {
             let info = header.info();
             header.home.hooks.call(|hooks| hooks.on_finish(&info, finish));
         }

@@ -73,8 +73,8 @@ fn no_runtime() -> ! {
 
 /// The future of [`sleep`] and [`sleep_until`].
 ///
-/// Its timer belongs to the runtime on which it was first polled, and fires there even if the future
-/// has moved to another. If that runtime ends first, the timer moves to the one that polls next.
+/// Its timer belongs to the runtime in which it was last polled, and fires while that runs; polling it
+/// in another one moves the timer there.
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
     deadline: Instant,
@@ -94,7 +94,21 @@ impl Sleep {
         self.over
     }
 
+    /// Takes the timer back from a runtime that is not the one that polls: a `LocalRuntime` may stand
+    /// still for ever while the future goes on elsewhere.
+    fn leave_other_runtime(&mut self) {
+        let Some(driver) = &self.driver else { return };
+        let runtime = driver.runtime();
+        if context::current().is_ok_and(|current| current.runtime() != runtime) {
+            if let Some(timer) = self.timer.take() {
+                driver.cancel_timer(timer);
+            }
+            self.driver = None;
+        }
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.leave_other_runtime();
         loop {
             let driver = match &self.driver {
                 Some(driver) => driver,

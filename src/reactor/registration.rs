@@ -280,6 +280,9 @@ mod loom_tests {
     fn loom_event_against_wait() {
         loom::model(|| {
             let registration = Registration::new();
+            // The attempt begins before the event: one that has seen the event and fails all the
+            // same has the right to clear what it said.
+            let seen = registration.look(Direction::Read).unwrap();
             let delivering = {
                 let registration = registration.clone();
                 thread::spawn(move || {
@@ -290,7 +293,6 @@ mod loom_tests {
             };
             let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
             let waker = Waker::from(told.clone());
-            let seen = registration.look(Direction::Read).unwrap();
             registration.disprove(Direction::Read, seen);
             let mut key = WaitKey::Future(0);
             let left = registration.leave(Direction::Read, &mut key, &waker);

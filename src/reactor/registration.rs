@@ -280,12 +280,12 @@ mod loom_tests {
     fn loom_event_against_wait() {
         loom::model(|| {
             let registration = Registration::new();
-            // The attempt begins before the event: one that has seen the event and fails all the
-            // same has the right to clear what it said.
-            let seen = registration.look(Direction::Read).unwrap();
+            // The kernel's side of it: an attempt made after this is set does not block.
+            let data = crate::primitives::Arc::new(crate::primitives::AtomicBool::new(false));
             let delivering = {
-                let registration = registration.clone();
+                let (registration, data) = (registration.clone(), data.clone());
                 thread::spawn(move || {
+                    data.store(true, crate::primitives::Ordering::Release);
                     let mut wakes = WakeList::new();
                     registration.deliver(News::of(Direction::Read), &mut wakes);
                     wakes.wake_all();
@@ -293,6 +293,11 @@ mod loom_tests {
             };
             let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
             let waker = Waker::from(told.clone());
+            let seen = registration.look(Direction::Read).unwrap();
+            if data.load(crate::primitives::Ordering::Acquire) {
+                delivering.join().unwrap();
+                return;
+            }
             registration.disprove(Direction::Read, seen);
             let mut key = WaitKey::Future(0);
             let left = registration.leave(Direction::Read, &mut key, &waker);

@@ -1,5 +1,7 @@
 //! What hooks are told, in which order, and what they may do.
 #![cfg(not(loom))]
+// What is tested here is what users have, who have std's types.
+#![allow(clippy::disallowed_types)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;

@@ -1,5 +1,9 @@
 //! What outlives what: handles, wakers, sockets and sleeps beside runtimes that end in any order.
 #![cfg(not(loom))]
+// What is tested here is what users have, who have std's types.
+#![allow(clippy::disallowed_types)]
+// So that each way to wake is taken.
+#![allow(clippy::waker_clone_wake)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -102,7 +106,7 @@ fn wakers_of_tasks_and_roots_outlive_their_runtime() {
 
 #[test]
 fn local_futures_and_outputs_are_dropped_on_their_own_thread() {
-    struct DropsOn(mpsc::Sender<ThreadId>, Rc<()>);
+    struct DropsOn(mpsc::Sender<ThreadId>, #[expect(dead_code, reason = "makes it !Send")] Rc<()>);
     impl Drop for DropsOn {
         fn drop(&mut self) {
             self.0.send(thread::current().id()).unwrap();
@@ -154,7 +158,7 @@ fn tasks_that_die_with_the_runtime_may_use_it_in_their_drop() {
                 drop(spawn(async {}));
                 drop(sleep(Duration::from_millis(1)));
                 drop(Handle::current());
-                let _ = yield_now();
+                drop(yield_now());
             });
             sleep(Duration::from_secs(3600)).await;
         }));

@@ -1,5 +1,7 @@
 //! Panics of tasks, roots, drops and outputs, and the panics of our own that name a remedy.
 #![cfg(not(loom))]
+// Handles and sleeps leave `block_on` unawaited on purpose.
+#![allow(clippy::async_yields_async)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -192,10 +194,13 @@ fn the_end_of_a_runtime_survives_what_its_tasks_do_in_their_drop() {
     });
 }
 
+/// What is done, and what does it.
+type Case = (&'static str, Box<dyn FnOnce()>);
+
 #[test]
 fn misuse_names_its_remedy() {
     within(|| {
-        let cases: [(&str, Box<dyn FnOnce()>); 7] = [
+        let cases: [Case; 7] = [
             ("Handle::spawn", Box::new(|| drop(spawn(async {})))),
             ("LocalRuntime::spawn_local", Box::new(|| drop(spawn_local(async {})))),
             (

@@ -1,5 +1,9 @@
 //! `LocalRuntime` and the free functions: what runs, where, and in which order.
 #![cfg(not(loom))]
+// What is tested here is what users have, who have std's types.
+#![allow(clippy::disallowed_types)]
+// Handles and sleeps leave `block_on` unawaited on purpose.
+#![allow(clippy::async_yields_async)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;

@@ -5,15 +5,15 @@
 //!
 //! # Safety essay
 //!
-//! A task is one allocation, a `Cell<F>`: a [`Header`](cell::Header) of 64 bytes that does not
+//! A task is one allocation, a `Cell<F>`: a `Header` of 64 bytes that does not
 //! depend on `F`, then the stage: the future, and later its outcome, in one place. Everything
 //! outside `cell` holds a pointer to the header and reaches `F` only through the vtable in it.
 //!
 //! *Kinds of reference.* A `TaskRef` is a counted pointer; wakers, join handles and abort handles
-//! are `TaskRef`s by other names. A [`Runnable`] is the right to run the task; there is never more
+//! are `TaskRef`s by other names. A `Runnable` is the right to run the task; there is never more
 //! than one of a task, because only the transition that sets `SCHEDULED` on an idle task (or the
 //! spawn) makes one. It holds no count: the live reference, which only its holder can give up,
-//! keeps the cell. The bits, the live reference and the orderings are set out in [`state`].
+//! keeps the cell. The bits, the live reference and the orderings are set out in `state`.
 //!
 //! *Who touches which field.*
 //!
@@ -31,7 +31,7 @@
 //! drops anything of `F`. A `Runnable` may travel between threads even for a `!Send` future (an
 //! abort from elsewhere queues it), so the cell itself checks the thread: a local task's home notes
 //! the thread that made it, spawning asserts that this is the present one, and
-//! [`Runnable::run`] and its drop compare again before they touch the stage. A `Runnable` that is
+//! `Runnable::run` and its drop compare again before they touch the stage. A `Runnable` that is
 //! dropped on a wrong thread leaks its cell rather than drop a `!Send` future there; our schedulers
 //! never do that. Freeing a cell runs no code of the user: the stage is empty by then, and so is
 //! the waker's slot.

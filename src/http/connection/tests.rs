@@ -5,7 +5,7 @@ use super::pipe::Client;
 use super::{Ended, Phase, codec};
 use crate::http::codec::Limits;
 use crate::http::shared::Shared;
-use crate::http::{BodyError, Error, IntoResponse, Request, Response, Router, Service};
+use crate::http::{Error, IntoResponse, Request, Response, Router, Service};
 use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use futures::channel::oneshot;
 use http::StatusCode;

@@ -5,6 +5,7 @@
 mod floor;
 mod hyper_server;
 mod load;
+mod mainspring_server;
 mod options;
 
 use load::Load;
@@ -47,13 +48,16 @@ fn main() -> ExitCode {
 }
 
 fn serve(server: &str, port: u16) -> Result<(), Failure> {
+    if server == "mainspring" {
+        return mainspring_server::serve(port);
+    }
     let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
     listener.set_nonblocking(true)?;
     println!("{READY}{}", listener.local_addr()?);
     match server {
         "floor" => Ok(floor::serve(&listener)?),
         "hyper" => Ok(hyper_server::serve(listener)?),
-        other => Err(format!("there is no server '{other}' in this program").into()),
+        other => Err(format!("there is no server '{other}' (see --help)").into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub(crate) const HELP: &str = "\
 Server CPU per request of small HTTP servers, each pinned to one core.
 
-  http [--rounds N] [--seconds N] [--only NAME,…] [--csv PATH] [--mainspring PATH]
+  http [--rounds N] [--seconds N] [--only NAME,…] [--csv PATH]
        [--server-core N] [--load-core N]
   http serve NAME --port N
 
@@ -14,7 +14,6 @@ Server CPU per request of small HTTP servers, each pinned to one core.
   --seconds N         how long each time, after one second of warm-up (4)
   --only NAMES        of floor, hyper, mainspring
   --csv PATH          also write workload,runtime,metric,median,min,max
-  --mainspring PATH   the serve example, as built by cargo build --release --example serve
   --server-core N     where the server runs (0)
   --load-core N       where wrk runs (1)
 
@@ -39,21 +38,15 @@ pub(crate) struct Options {
     pub(crate) server_core: usize,
     pub(crate) load_core: usize,
     only: Option<Vec<String>>,
-    mainspring: Option<PathBuf>,
 }
 
 impl Options {
     /// The servers to be measured: the name of each, and the command that starts it.
     pub(crate) fn servers(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
         let own = std::env::current_exe()?.to_string_lossy().into_owned();
-        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut servers: Vec<(String, Vec<String>)> = ["floor", "hyper"]
-            .map(|name| (name.into(), words(&[&own, "serve", name, "--port", "0"])))
-            .into();
-        if let Some(path) = &self.mainspring {
-            let path = path.to_string_lossy();
-            servers.push(("mainspring".into(), words(&[&path, "--addr", "127.0.0.1:0"])));
-        }
+        let command = |name| [&own, "serve", name, "--port", "0"].map(str::to_string).to_vec();
+        let mut servers: Vec<(String, Vec<String>)> =
+            ["floor", "hyper", "mainspring"].map(|name| (name.into(), command(name))).into();
         let Some(only) = &self.only else { return Ok(servers) };
         for name in only {
             if !servers.iter().any(|(known, _)| known == name) {
@@ -66,15 +59,8 @@ impl Options {
 }
 
 pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, Failure> {
-    let mut options = Options {
-        rounds: 7,
-        seconds: 4,
-        csv: None,
-        server_core: 0,
-        load_core: 1,
-        only: None,
-        mainspring: None,
-    };
+    let mut options =
+        Options { rounds: 7, seconds: 4, csv: None, server_core: 0, load_core: 1, only: None };
     let mut server = None;
     let mut port = 0;
     while let Some(word) = words.next() {
@@ -93,7 +79,6 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, 
             "--server-core" => options.server_core = usize::try_from(number(value()?)?)?,
             "--load-core" => options.load_core = usize::try_from(number(value()?)?)?,
             "--csv" => options.csv = Some(value()?.into()),
-            "--mainspring" => options.mainspring = Some(value()?.into()),
             "--only" => options.only = Some(value()?.split(',').map(str::to_string).collect()),
             _ => return Err(format!("'{word}' is not understood (see --help)").into()),
         }

@@ -147,13 +147,19 @@ impl Registration {
                 return Ok(());
             }
         }
-        let current = current.ok_or(NoReactor)?;
-        if let Some(Binding { reactor, key, .. }) = binding.take() {
-            reactor.deregister(fd, key);
+        let Some(current) = current else {
+            self.readiness.unwatched();
+            return Err(NoReactor.into());
+        };
+        let mut interest = wanted;
+        if let Some(old) = binding.take() {
+            old.reactor.deregister(fd, old.key);
+            // Somebody may wait in the other direction, and has to be told from here on.
+            interest = interest | old.interest;
         }
         self.readiness.revive();
-        let key = current.register(fd, self, wanted)?;
-        *binding = Some(Binding { reactor: Arc::clone(current), key, interest: wanted });
+        let key = current.register(fd, self, interest)?;
+        *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
         Ok(())
     }
 

@@ -286,6 +286,9 @@ mod loom_tests {
     fn loom_event_against_wait() {
         loom::model(|| {
             let registration = Registration::new();
+            // The attempt begins before the event; one that fails after it has taken the event's
+            // news into account, and needs no wake.
+            let seen = registration.look(Direction::Read).unwrap();
             let delivering = {
                 let registration = registration.clone();
                 thread::spawn(move || {
@@ -296,7 +299,6 @@ mod loom_tests {
             };
             let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
             let waker = Waker::from(told.clone());
-            let seen = registration.look(Direction::Read).unwrap();
             registration.disprove(Direction::Read, seen);
             let mut key = WaitKey::Future(0);
             let left = registration.leave(Direction::Read, &mut key, &waker);

@@ -1,5 +1,7 @@
 //! What hooks are told, in which order, and what they may do.
 #![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;

@@ -1,5 +1,7 @@
 //! What outlives what: handles, wakers, sockets and sleeps beside runtimes that end in any order.
 #![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -83,7 +85,7 @@ fn wakers_of_tasks_and_roots_outlive_their_runtime() {
                         wakers.iter().for_each(Waker::wake_by_ref);
                     }
                     for waker in wakers {
-                        waker.clone().wake();
+                        waker.wake_by_ref();
                         waker.wake();
                     }
                 })
@@ -105,6 +107,7 @@ fn local_futures_and_outputs_are_dropped_on_their_own_thread() {
     struct DropsOn(mpsc::Sender<ThreadId>, Rc<()>);
     impl Drop for DropsOn {
         fn drop(&mut self) {
+            assert_eq!(Rc::strong_count(&self.1), 1);
             self.0.send(thread::current().id()).unwrap();
         }
     }
@@ -154,7 +157,7 @@ fn tasks_that_die_with_the_runtime_may_use_it_in_their_drop() {
                 drop(spawn(async {}));
                 drop(sleep(Duration::from_millis(1)));
                 drop(Handle::current());
-                let _ = yield_now();
+                drop(yield_now());
             });
             sleep(Duration::from_secs(3600)).await;
         }));

@@ -1,5 +1,7 @@
 //! Peers that reset, write to the dead, and reuse of descriptor numbers.
 #![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
 
 #[path = "common/wakers.rs"]
 mod wakers;

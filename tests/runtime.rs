@@ -1,5 +1,7 @@
 //! `LocalRuntime` and the free functions: what runs, where, and in which order.
 #![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -337,8 +339,8 @@ fn handle_current_is_the_runtime_that_runs() {
     within(|| {
         assert!(Handle::try_current().is_err());
         let rt = runtime();
-        let task =
-            rt.block_on(async { Handle::current().spawn(async { Handle::try_current().is_ok() }) });
+        let handle = rt.block_on(async { Handle::current() });
+        let task = handle.spawn(async { Handle::try_current().is_ok() });
         assert!(rt.block_on(task).unwrap());
         let error = Handle::try_current().unwrap_err();
         assert!(error.to_string().contains("block_on"), "{error}");

@@ -155,7 +155,7 @@ impl Registration {
         if let Some(old) = binding.take() {
             old.reactor.deregister(fd, old.key);
             // Somebody may wait in the other direction, and has to be told from here on.
-            interest = interest | old.interest;
+            interest |= old.interest;
         }
         self.readiness.revive();
         let key = current.register(fd, self, interest)?;

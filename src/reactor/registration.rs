@@ -164,31 +164,25 @@ impl Registration {
     }
 
     fn leave(&self, direction: Direction, key: &mut WaitKey, waker: &Waker) -> Left {
-        let mut spare = None;
+        // Cloning runs code of the waker's owner, so it comes before the lock. It is seldom in vain:
+        // whoever comes here was woken by the event that took its last waker out.
+        let new = waker.clone();
         let mut waiters = self.waiters.lock();
-        loop {
-            // Looked at under the lock: whoever sets the word takes the lock afterwards.
-            if self.readiness.is_shut_down() {
-                return Left::ShutDown;
-            }
-            if self.readiness.look(direction).is_some() {
-                return Left::Ready;
-            }
-            if waiters.has(direction, *key, waker) {
-                return Left::Waits;
-            }
-            let Some(new) = spare.take() else {
-                // Cloning runs code of the waker's owner, so not under the lock.
-                drop(waiters);
-                spare = Some(waker.clone());
-                waiters = self.waiters.lock();
-                continue;
-            };
-            let old = waiters.put(direction, key, new);
-            drop(waiters);
-            drop(old);
-            return Left::Waits;
-        }
+        // Looked at under the lock: whoever sets the word takes the lock afterwards.
+        let left = if self.readiness.is_shut_down() {
+            Left::ShutDown
+        } else if self.readiness.look(direction).is_some() {
+            Left::Ready
+        } else {
+            Left::Waits
+        };
+        let spare = match left {
+            Left::Waits => waiters.put(direction, key, new),
+            Left::Ready | Left::ShutDown => Some(new),
+        };
+        drop(waiters);
+        drop(spare);
+        left
     }
 
     /// An event has arrived: moves the wakers of those it concerns to `wakes`.
@@ -224,18 +218,6 @@ impl Waiters {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
         }
-    }
-
-    /// Whether `waker` waits in its place already.
-    fn has(&mut self, direction: Direction, key: WaitKey, waker: &Waker) -> bool {
-        let side = self.side(direction);
-        let present = match key {
-            WaitKey::Poll => side.poll.as_ref(),
-            WaitKey::Future(number) => {
-                side.futures.iter().find(|(present, _)| *present == number).map(|(_, waker)| waker)
-            }
-        };
-        present.is_some_and(|present| present.will_wake(waker))
     }
 
     /// Puts `waker` in its place; returns the one that was there.

@@ -1,6 +1,6 @@
 //! What hooks are told, in which order, and what they may do.
 #![cfg(not(loom))]
-// What is tested here is what users have, who have std's types.
+// No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
 #[path = "common/watchdog.rs"]

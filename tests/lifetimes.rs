@@ -1,9 +1,7 @@
 //! What outlives what: handles, wakers, sockets and sleeps beside runtimes that end in any order.
 #![cfg(not(loom))]
-// What is tested here is what users have, who have std's types.
+// No model runs these tests.
 #![allow(clippy::disallowed_types)]
-// So that each way to wake is taken.
-#![allow(clippy::waker_clone_wake)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -87,7 +85,7 @@ fn wakers_of_tasks_and_roots_outlive_their_runtime() {
                         wakers.iter().for_each(Waker::wake_by_ref);
                     }
                     for waker in wakers {
-                        waker.clone().wake();
+                        waker.wake_by_ref();
                         waker.wake();
                     }
                 })
@@ -106,9 +104,10 @@ fn wakers_of_tasks_and_roots_outlive_their_runtime() {
 
 #[test]
 fn local_futures_and_outputs_are_dropped_on_their_own_thread() {
-    struct DropsOn(mpsc::Sender<ThreadId>, #[expect(dead_code, reason = "makes it !Send")] Rc<()>);
+    struct DropsOn(mpsc::Sender<ThreadId>, Rc<()>);
     impl Drop for DropsOn {
         fn drop(&mut self) {
+            assert_eq!(Rc::strong_count(&self.1), 1);
             self.0.send(thread::current().id()).unwrap();
         }
     }

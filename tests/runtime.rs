@@ -1,9 +1,7 @@
 //! `LocalRuntime` and the free functions: what runs, where, and in which order.
 #![cfg(not(loom))]
-// What is tested here is what users have, who have std's types.
+// No model runs these tests.
 #![allow(clippy::disallowed_types)]
-// Handles and sleeps leave `block_on` unawaited on purpose.
-#![allow(clippy::async_yields_async)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -341,8 +339,8 @@ fn handle_current_is_the_runtime_that_runs() {
     within(|| {
         assert!(Handle::try_current().is_err());
         let rt = runtime();
-        let task =
-            rt.block_on(async { Handle::current().spawn(async { Handle::try_current().is_ok() }) });
+        let handle = rt.block_on(async { Handle::current() });
+        let task = handle.spawn(async { Handle::try_current().is_ok() });
         assert!(rt.block_on(task).unwrap());
         let error = Handle::try_current().unwrap_err();
         assert!(error.to_string().contains("block_on"), "{error}");

@@ -19,6 +19,8 @@
 //! is awake costs none either.
 
 mod clock;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod timers;
 mod unpark;
 
@@ -27,7 +29,7 @@ pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 
 use crate::primitives::Mutex;
-use crate::reactor::{Poller, Reactor};
+use crate::reactor::{Alarm, Poller, Reactor};
 use crate::util::WakeList;
 use std::io;
 use std::num::NonZeroU64;
@@ -45,7 +47,7 @@ pub(crate) struct Driver {
     reactor: Arc<Reactor>,
     timers: Timers,
     unpark: Unpark,
-    waker: mio::Waker,
+    alarm: Alarm,
     clock: Clock,
 }
 
@@ -74,10 +76,10 @@ impl Driver {
     ///
     /// What the kernel says where it cannot give the descriptors: two or three are needed.
     pub(crate) fn new(runtime: NonZeroU64, clock: Clock, resolution: Duration) -> io::Result<Self> {
-        let (reactor, poller, waker) = Reactor::new(runtime)?;
+        let (reactor, poller, alarm) = Reactor::new(runtime)?;
         let timers = Timers::new(clock.now(), resolution);
         let poller = Mutex::new(poller);
-        Ok(Self { runtime, poller, reactor, timers, unpark: Unpark::new(), waker, clock })
+        Ok(Self { runtime, poller, reactor, timers, unpark: Unpark::new(), alarm, clock })
     }
 
     /// The number of the runtime that it belongs to.
@@ -130,7 +132,7 @@ impl Driver {
             // An error would mean that the counter of the eventfd is full, so that the sleeper is
             // being woken already, or that the descriptor was closed by someone else, which `turn`
             // reports.
-            let _ = self.waker.wake();
+            let _ = self.alarm.ring();
         }
     }
 

@@ -27,13 +27,15 @@
 //! A late event for a descriptor that was closed meanwhile finds a slot with another generation,
 //! and is dropped.
 
+mod poller;
 mod readiness;
 mod registration;
 mod slots;
 
+pub(crate) use poller::{Alarm, Poller};
 pub(crate) use readiness::Direction;
 pub(crate) use registration::{Registration, WaitKey};
-pub(crate) use slots::{Poller, Reactor};
+pub(crate) use slots::Reactor;
 
 /// The runtime that a reactor belonged to has ended, or there never was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

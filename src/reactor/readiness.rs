@@ -122,8 +122,14 @@ impl Readiness {
         });
     }
 
+    /// Nobody watches any more, so that nothing is known: everything is worth an attempt.
     pub(super) fn shut_down(&self) {
-        self.update(|word| (word | SHUTDOWN).wrapping_add(EVENT));
+        self.update(|word| (word | SHUTDOWN | READABLE | WRITABLE).wrapping_add(EVENT));
+    }
+
+    /// Nobody watches, as nobody can: the next attempt is worth its system call again.
+    pub(super) fn unwatched(&self) {
+        self.update(|word| (word | READABLE | WRITABLE).wrapping_add(EVENT));
     }
 
     /// A living reactor watches again.

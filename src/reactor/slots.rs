@@ -1,21 +1,18 @@
-//! The kernel's side: the poll, and which registration an event is for.
+//! Which registration an event is for.
 
 use super::NoReactor;
+use super::poller::{Alarm, Poller};
 use super::readiness::News;
 use super::registration::Registration;
 use crate::primitives::Mutex;
 use crate::util::WakeList;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Registry, Token, Waker};
+use mio::{Interest, Registry, Token};
 use slab::Slab;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Events taken from the kernel in one turn; more wait for the next.
-const EVENTS: usize = 1024;
 
 /// Half of a token is the slot, the other half its generation.
 const INDEX_BITS: u32 = usize::BITS / 2;
@@ -23,26 +20,6 @@ const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
 /// The token of the waker that ends a sleep; no slot has this index.
 const WAKE: Token = Token(usize::MAX);
-
-/// The half of a reactor that only the thread that turns the driver touches.
-#[derive(Debug)]
-pub(crate) struct Poller {
-    poll: mio::Poll,
-    events: Events,
-}
-
-impl Poller {
-    /// Waits for events; for ever if `timeout` is `None`. A signal ends the wait without any.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.events.clear();
-                Ok(())
-            }
-            result => result,
-        }
-    }
-}
 
 /// The half of a reactor that everybody shares.
 #[derive(Debug)]
@@ -90,14 +67,11 @@ impl Reactor {
     /// event once and then watches no more until it is asked to again.
     pub(super) const REARMS: bool = cfg!(mio_unsupported_force_poll_poll);
 
-    /// A reactor of the runtime with this number, its poller, and the waker that ends its sleep.
-    pub(crate) fn new(runtime: NonZeroU64) -> io::Result<(Arc<Self>, Poller, Waker)> {
-        let poll = mio::Poll::new()?;
-        let registry = poll.registry().try_clone()?;
-        let waker = Waker::new(&registry, WAKE)?;
-        let poller = Poller { poll, events: Events::with_capacity(EVENTS) };
+    /// A reactor of the runtime with this number, its poller, and the alarm that ends its sleep.
+    pub(crate) fn new(runtime: NonZeroU64) -> io::Result<(Arc<Self>, Poller, Alarm)> {
+        let (poller, registry, alarm) = Poller::new(WAKE)?;
         let slots = Mutex::new(Slots::default());
-        Ok((Arc::new(Self { runtime, registry, slots }), poller, waker))
+        Ok((Arc::new(Self { runtime, registry, slots }), poller, alarm))
     }
 
     /// The number of the runtime that it belongs to.
@@ -139,12 +113,12 @@ impl Reactor {
 
     /// Notes what the last wait of `poller` brought; returns how many descriptors it concerned.
     pub(crate) fn dispatch(&self, poller: &Poller, wakes: &mut WakeList) -> usize {
-        if poller.events.is_empty() {
+        if poller.events().is_empty() {
             return 0;
         }
         let mut count = 0;
         let slots = self.slots.lock();
-        for event in &poller.events {
+        for event in poller.events() {
             if event.token() == WAKE {
                 continue;
             }

@@ -2,3 +2,6 @@
 
 mod fairness;
 pub(crate) mod local;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,0 +1,102 @@
+//! Models of the sleep: whoever arms or unparks against the thread that goes to sleep.
+
+use super::*;
+use crate::primitives::thread;
+
+fn driver() -> Arc<Driver> {
+    let driver = Driver::new(NonZeroU64::MIN, Clock::real(), Duration::from_millis(1)).unwrap();
+    Arc::new(driver)
+}
+
+fn arm(driver: &Driver, after: Duration) -> Option<Timer> {
+    let mut timer = None;
+    let deadline = driver.clock().now() + after;
+    assert_eq!(driver.poll_timer(&mut timer, deadline, Waker::noop()), TimerPoll::Waits);
+    timer
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+const SOON: Duration = Duration::from_millis(5);
+
+/// A sleep without end, or until tomorrow, against a timer that is due soon.
+fn arm_against_sleep(first: Option<Duration>) {
+    loom::model(move || {
+        let driver = driver();
+        if let Some(first) = first {
+            arm(&driver, first);
+        }
+        let arming = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || arm(&driver, SOON))
+        };
+        // It never comes back if it sleeps past the deadline. With the second turn the deadline is
+        // there already, unless the first came back before.
+        let mut wakes = WakeList::new();
+        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        arming.join().unwrap();
+        driver.take_notified();
+        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+    });
+}
+
+#[test]
+fn loom_arm_against_a_sleep_without_end() {
+    arm_against_sleep(None);
+}
+
+#[test]
+fn loom_arm_against_a_long_sleep() {
+    arm_against_sleep(Some(DAY));
+}
+
+/// Two threads arm: one later than the sleeper would wake, which must not disturb the other.
+#[test]
+fn loom_arm_twice_against_sleep() {
+    loom::model(|| {
+        let driver = driver();
+        let arming: Vec<_> = [DAY, SOON]
+            .into_iter()
+            .map(|after| {
+                let driver = Arc::clone(&driver);
+                thread::spawn(move || arm(&driver, after))
+            })
+            .collect();
+        let mut wakes = WakeList::new();
+        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        driver.take_notified();
+        // The first sleep may have ended for the later timer; this one ends for the earlier.
+        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        for arming in arming {
+            arming.join().unwrap();
+        }
+    });
+}
+
+/// A timer is cancelled and its waker replaced while the driver ends: nothing is kept.
+#[test]
+fn loom_shutdown_against_refresh_and_cancel() {
+    loom::model(|| {
+        let driver = driver();
+        let mut timer = arm(&driver, SOON);
+        let other = arm(&driver, SOON).unwrap();
+        let ending = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                let mut wakes = WakeList::new();
+                driver.shut_down(&mut wakes);
+                wakes.len()
+            })
+        };
+        let deadline = driver.clock().now() + SOON;
+        let poll = driver.poll_timer(&mut timer, deadline, Waker::noop());
+        driver.cancel_timer(other);
+        let woken = ending.join().unwrap();
+        assert!((1..=2).contains(&woken), "those who wait are told of the end");
+        match poll {
+            TimerPoll::Waits => assert!(timer.is_some()),
+            TimerPoll::Closed => assert!(timer.is_none()),
+            TimerPoll::Fired => unreachable!("time stands still"),
+        }
+        assert_eq!(driver.poll_timer(&mut None, deadline, Waker::noop()), TimerPoll::Closed);
+    });
+}

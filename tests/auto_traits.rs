@@ -1,0 +1,109 @@
+//! Which threads each public type may go to, for payloads of every kind.
+#![cfg(not(loom))]
+
+use mainspring::coop::BUDGET;
+use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+use mainspring::net::{ReadHalf, TcpListener, TcpStream, WriteHalf};
+use mainspring::task::{AbortHandle, Busy, Job, JoinError};
+use mainspring::time::{Elapsed, Instant, Sleep};
+use mainspring::{BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// `Send`, but not `Sync`.
+type Once = Cell<u8>;
+/// Neither.
+type Never = Rc<u8>;
+
+/// Whether `$type` implements `$trait`: the inherent constant is found first where its bound holds.
+macro_rules! implements {
+    ($type:ty, $trait:path) => {{
+        trait Otherwise {
+            const _ANSWER: bool = false;
+        }
+        impl<T: ?Sized> Otherwise for T {}
+        struct _Probe<T: ?Sized>(std::marker::PhantomData<T>);
+        impl<T: ?Sized + $trait> _Probe<T> {
+            const _ANSWER: bool = true;
+        }
+        <_Probe<$type>>::_ANSWER
+    }};
+}
+
+macro_rules! table {
+    ($($type:ty: $send:literal $sync:literal $unpin:literal;)*) => {$(
+        let found = (
+            implements!($type, Send),
+            implements!($type, Sync),
+            implements!($type, Unpin),
+        );
+        assert_eq!(found, ($send, $sync, $unpin), "Send, Sync, Unpin of {}", stringify!($type));
+    )*};
+}
+
+#[test]
+fn every_public_type() {
+    table! {
+        // The probe itself.
+        u8: true true true;
+        Once: true false true;
+        Never: false false true;
+        std::marker::PhantomPinned: true true false;
+
+        LocalRuntime: false false true;
+        LocalBuilder: true true true;
+        Handle: true true true;
+        BuildError: true true true;
+        NoRuntime: true true true;
+        YieldNow: true true true;
+
+        JoinHandle<u8>: true true true;
+        JoinHandle<Once>: true true true;
+        JoinHandle<Never>: false false true;
+        JoinHandle<std::marker::PhantomPinned>: true true true;
+        AbortHandle: true true true;
+        JoinError: true true true;
+        TaskId: true true true;
+        Busy<u8>: true true true;
+        Busy<Once>: true false true;
+        Busy<Never>: false false true;
+        Job: true false true;
+
+        TaskInfo: true true true;
+        TaskKind: true true true;
+        PollOutcome: true true true;
+        Finish: true true true;
+
+        Instant: true true true;
+        Sleep: true true true;
+        Elapsed: true true true;
+
+        TcpListener: true true true;
+        TcpStream: true true true;
+        ReadHalf<'static>: true true true;
+        WriteHalf<'static>: true true true;
+    }
+}
+
+/// The same for what async functions return, which has no name.
+#[test]
+fn futures() {
+    fn send<T: Send>(_: &T) {}
+    fn send_sync<T: Send + Sync>(_: &T) {}
+
+    let stream = |s: &'static TcpStream, buffer: &'static mut [u8]| {
+        send(&s.write(b"x"));
+        send(&s.write_all(b"x"));
+        send(&s.read(buffer));
+    };
+    let listener = |l: &'static TcpListener| send(&l.accept());
+    let _ = (stream, listener);
+    send(&TcpStream::connect(([127, 0, 0, 1], 1)));
+    send(&mainspring::coop::consume_budget());
+    send(&mainspring::coop::unconstrained(async { Cell::new(BUDGET) }));
+    send_sync(&mainspring::yield_now());
+    mainspring::block_on(async {
+        send(&mainspring::time::timeout(std::time::Duration::ZERO, async { Cell::new(1) }));
+        send_sync(&mainspring::time::sleep(std::time::Duration::ZERO));
+    });
+}

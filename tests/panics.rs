@@ -195,7 +195,8 @@ fn the_end_of_a_runtime_survives_what_its_tasks_do_in_their_drop() {
 #[test]
 fn misuse_names_its_remedy() {
     within(|| {
-        let cases: [(&str, Box<dyn FnOnce()>); 7] = [
+        type Misuse = Box<dyn FnOnce()>;
+        let cases: [(&str, Misuse); 7] = [
             ("Handle::spawn", Box::new(|| drop(spawn(async {})))),
             ("LocalRuntime::spawn_local", Box::new(|| drop(spawn_local(async {})))),
             (
@@ -237,8 +238,9 @@ fn a_nested_block_on_is_refused_in_tasks_too_and_harms_nobody() {
 #[test]
 fn a_sleep_polled_outside_names_its_remedy() {
     within(|| {
-        let sleep = block_on(async { mainspring::time::sleep(Duration::from_secs(3600)) });
-        let message = message_of(|| futures::executor::block_on(sleep));
+        let mut made = None;
+        block_on(async { made = Some(mainspring::time::sleep(Duration::from_secs(3600))) });
+        let message = message_of(|| futures::executor::block_on(made.unwrap()));
         assert!(message.contains("inside block_on or a task"), "{message}");
     });
 }

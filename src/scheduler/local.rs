@@ -181,7 +181,9 @@ impl Local {
         let _entered = context::enter(Rc::clone(&self.current));
         let waker = Waker::from(Arc::clone(&self.root));
         let mut cx = Context::from_waker(&waker);
-        self.root.woken.store(true, Ordering::Relaxed);
+        // A swap, as a store would cut off what an earlier root's waker releases just now: its wake
+        // would find the flag set later, and the poll need not see its news.
+        self.root.woken.swap(true, Ordering::AcqRel);
         state.before_root = Some(0);
         // What was spawned and woken before comes before what the root spawns.
         self.take_inbox();

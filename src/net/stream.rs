@@ -241,9 +241,11 @@ const BUFFERS: usize = 1024;
 const NO_SIGNAL: i32 =
     if cfg!(target_vendor = "apple") { 0 } else { rustix::net::SendFlags::NOSIGNAL.bits() as i32 };
 
+/// Whether the attempt goes on. After `EAGAIN` it does not, for TCP (`connect(2)`): no event would
+/// ever tell of its end.
 fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
-        || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        || error.kind() == io::ErrorKind::Interrupted
 }
 
 /// Whether an attempt to connect has ended, and how.
@@ -369,5 +371,19 @@ impl AsyncWrite for TcpStream {
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.get().as_fd()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::is_in_progress;
+    use rustix::io::Errno;
+    use std::io;
+
+    #[test]
+    fn an_attempt_to_connect_goes_on_after_these_only() {
+        let goes_on = |errno: Errno| is_in_progress(&io::Error::from(errno));
+        assert!(goes_on(Errno::INPROGRESS) && goes_on(Errno::INTR));
+        assert!(!goes_on(Errno::AGAIN) && !goes_on(Errno::CONNREFUSED));
     }
 }

@@ -291,3 +291,37 @@ fn what_cannot_be_built_is_told() {
     let error = Server::builder().addr("127.0.0.1:0").build(router).unwrap_err();
     assert!(matches!(error, BuildError::Route(_)), "{error}");
 }
+
+#[test]
+fn a_handler_that_never_rests_is_cut_off_in_time() {
+    let router = hello().get("/busy", |_req: Request| async {
+        loop {
+            mainspring::coop::consume_budget().await;
+        }
+        #[allow(unreachable_code)]
+        ""
+    });
+    let server = start(router);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /busy HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    wait_until(|| server.handle.connections() == 1);
+    server.handle.shutdown(Duration::from_millis(50));
+    wait_until(|| server.thread.is_finished());
+    assert_eq!(server.thread.join().unwrap().cut_off, 1);
+}
+
+#[test]
+fn peers_that_do_not_close_neither_delay_the_end_nor_count_as_cut_off() {
+    let server = start(hello());
+    // Each has its answer and the server's end of the connection, and keeps its own.
+    let mut before = server.connect();
+    before.write_all(b"NONSENSE\r\n\r\n").unwrap();
+    assert!(read_to_end(&mut before).starts_with("HTTP/1.1 400 "));
+    let mut after = server.connect();
+    after.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET / HT").unwrap();
+    wait_until(|| server.handle.connections() == 2);
+    server.handle.shutdown(3 * WATCHDOG);
+    assert!(read_to_end(&mut after).ends_with("slow"));
+    wait_until(|| server.thread.is_finished());
+    assert_eq!(server.thread.join().unwrap().cut_off, 0);
+}

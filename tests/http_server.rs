@@ -325,3 +325,20 @@ fn peers_that_do_not_close_neither_delay_the_end_nor_count_as_cut_off() {
     wait_until(|| server.thread.is_finished());
     assert_eq!(server.thread.join().unwrap().cut_off, 0);
 }
+
+#[test]
+fn connections_in_the_kernel_are_served_before_the_end() {
+    let server = Server::builder().addr("127.0.0.1:0").build(hello()).unwrap();
+    let mut streams: Vec<_> =
+        (0..3).map(|_| TcpStream::connect(server.local_addr()).unwrap()).collect();
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    }
+    server.handle().shutdown(WATCHDOG);
+    let thread = std::thread::spawn(move || mainspring::block_on(server.run()).unwrap());
+    for mut stream in streams {
+        assert!(read_to_end(&mut stream).ends_with("hello"));
+    }
+    assert_eq!(thread.join().unwrap().served, 3);
+}

@@ -38,17 +38,17 @@ async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io:
     let mut stop = pin!(state.stop.wait());
     loop {
         let Some(place) = until(stop.as_mut(), state.places.clone().acquire_owned()).await else {
-            return Ok(());
+            return accept_the_rest(listener, state, None).await;
         };
         // Nobody closes the semaphore.
         let Ok(place) = place else { return Ok(()) };
         match until(stop.as_mut(), listener.accept()).await {
-            None => return accept_the_rest(listener, state, place).await,
+            None => return accept_the_rest(listener, state, Some(place)).await,
             Some(Ok((stream, _peer))) => begin(state, stream, place)?,
             Some(Err(error)) if concerns_one_connection(&error) => {}
             Some(Err(error)) if is_exhaustion(&error) => {
                 if until(stop.as_mut(), sleep(REST)).await.is_none() {
-                    return Ok(());
+                    return accept_the_rest(listener, state, Some(place)).await;
                 }
             }
             Some(Err(error)) => return Err(error),
@@ -56,13 +56,13 @@ async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io:
     }
 }
 
-/// Serves those whose connection the kernel had completed when the server was told to end.
+/// Serves those whose connection the kernel had completed when the server was told to end, as far as
+/// there are places for them.
 async fn accept_the_rest(
     listener: &TcpListener,
     state: &Arc<State>,
-    place: OwnedPermit,
+    mut place: Option<OwnedPermit>,
 ) -> io::Result<()> {
-    let mut place = Some(place);
     loop {
         let Some(free) = place.take().or_else(|| state.places.clone().try_acquire_owned().ok())
         else {

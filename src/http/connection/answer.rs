@@ -3,6 +3,7 @@
 use super::{
     Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Stage, StreamFraming, guarded,
 };
+use crate::coop;
 use crate::http::codec::Head;
 use crate::http::codec::encode::{self, Framing, Persistence, ResponseHead};
 use crate::http::response::{Body, Response};
@@ -126,6 +127,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let Stage::Answering(answering, _) = &mut self.stage else {
                 return Poll::Ready(Ok(()));
             };
+            // A body that always has more, for a peer who always takes it, must not keep its
+            // neighbours waiting.
+            let Poll::Ready(charge) = coop::poll_proceed(cx) else {
+                self.send_off(cx)?;
+                return Poll::Pending;
+            };
             if let StreamFraming::Chunked { open } = &mut answering.framing
                 && std::mem::take(open)
             {
@@ -134,10 +141,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let polled = guarded(|| answering.stream.as_mut().poll_data(cx));
             let next = match polled {
                 Ok(Poll::Pending) => {
+                    drop(charge);
                     ready!(self.poll_while_pending(cx))?;
                     continue;
                 }
-                Ok(Poll::Ready(next)) => next,
+                Ok(Poll::Ready(next)) => {
+                    charge.made_progress();
+                    next
+                }
                 Err(Panicked) => {
                     self.break_off(Ended::Panicked);
                     return Poll::Ready(Ok(()));

@@ -273,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.input.is_empty() {
             // A peer whose next request is always here must not keep its neighbours waiting.
             let Poll::Ready(charge) = coop::poll_proceed(cx) else {
-                let _unfinished = self.poll_flush(cx)?;
+                self.send_off(cx)?;
                 return Poll::Pending;
             };
             match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
@@ -362,11 +362,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.send_continue();
         }
         // The answers go out while the body comes in, even from a peer that reads only later.
-        let _unfinished = self.poll_flush(cx)?;
+        self.send_off(cx)?;
         if wanted {
             return self.poll_body(cx).map(Ok);
         }
         Poll::Pending
+    }
+
+    /// Sends what was answered, as far as the peer takes it, before `Pending` is returned for
+    /// something else. It is one buffer at most, which a spent budget does not keep here.
+    fn send_off(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let _unlimited = coop::unlimited();
+        let _unfinished = self.poll_flush(cx)?;
+        Ok(())
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,6 +3,7 @@
 use super::pipe::Client;
 use super::{Ended, Phase};
 use crate::http::{Request, Response};
+use crate::primitives::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::channel::mpsc;
 use http_body::{Frame, SizeHint};
@@ -188,4 +189,36 @@ fn an_answer_may_stream_what_the_request_streams() {
     let summary = client.send("2\r\nde\r\n0\r\n\r\n").end();
     assert_eq!(client.received(), "2\r\nde\r\n0\r\n\r\n");
     assert_eq!(summary.ended, Ended::Answered);
+}
+
+#[test]
+fn an_answer_without_end_lets_others_run() {
+    /// Always has another byte, and counts how often it was asked.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let mut client = Client::new(move |_: Request| {
+        let body = Endless(counter.clone());
+        async { Response::stream(body) }
+    });
+    let _budget = crate::coop::start();
+    client.send(GET).turn();
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked <= usize::from(crate::coop::BUDGET), "{asked}");
+    assert_eq!(client.woken(), 1);
+    assert_eq!(client.received().matches("1\r\nx").count(), asked, "sent before");
 }

@@ -6,8 +6,8 @@ use mainspring::http::{BuildError, Drained, Request, Router, Server, ServerBuild
 use mainspring::time::sleep;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -341,4 +341,38 @@ fn connections_in_the_kernel_are_served_before_the_end() {
         assert!(read_to_end(&mut stream).ends_with("hello"));
     }
     assert_eq!(thread.join().unwrap().served, 3);
+}
+
+#[test]
+fn a_request_that_the_kernel_has_is_answered_before_the_end() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (begun, blocked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(blocked)));
+    let inner = begun.clone();
+    let router = hello().get("/block", move |_req: Request| {
+        inner.fetch_add(1, SeqCst);
+        let _ = blocked.lock().unwrap().recv_timeout(WATCHDOG);
+        async { "" }
+    });
+    let router = router.get("/yield", |_req: Request| async {
+        for _ in 0..5_000 {
+            mainspring::yield_now().await;
+        }
+        "hello"
+    });
+    let server = start(router);
+    let mut idle = server.connect();
+    // After many short polls the kernel is asked seldom.
+    idle.write_all(b"GET /yield HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    read_answer(&mut idle, "hello");
+    let mut blocking = server.connect();
+    blocking.write_all(b"GET /block HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    wait_until(|| begun.load(SeqCst) == 1);
+    // The thread that serves sees both at once: the request and the order to end.
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    server.handle.shutdown(WATCHDOG);
+    release.send(()).unwrap();
+    let answer = read_to_end(&mut idle);
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    drop(blocking);
+    assert_eq!(server.thread.join().unwrap().served, 3);
 }

@@ -205,6 +205,11 @@ impl<S> Connection<S> {
         self.stopping = true;
     }
 
+    /// The socket.
+    pub(crate) fn io(&self) -> &S {
+        &self.io
+    }
+
     /// Bytes of heap that its buffers hold.
     #[cfg(test)]
     fn heap(&self) -> usize {
@@ -302,6 +307,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return Poll::Ready(Ok(()));
         }
+        // A spent budget does not mean that nothing has come.
+        let _unlimited = self.stopping.then(coop::unlimited);
         match self.poll_fill(cx, 0) {
             // One that has come meanwhile is served; nothing of another is promised.
             Poll::Pending if self.stopping && self.input.is_empty() => {

@@ -10,7 +10,7 @@ use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use futures::channel::oneshot;
 use http::StatusCode;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 pub(super) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -460,4 +460,27 @@ fn a_handler_that_spends_the_budget_does_not_keep_earlier_answers() {
     let _budget = crate::coop::start();
     client.send([get("/"), get("/busy")].concat()).turn();
     assert_eq!(bodies(&client.received()), ["quick"]);
+}
+
+#[test]
+fn a_spent_budget_is_not_taken_for_silence() {
+    let mut client = Client::new(hello);
+    client.turn();
+    client.connection.stop();
+    client.send(GET);
+    {
+        let _budget = crate::coop::start();
+        spend_budget();
+        client.turn();
+    }
+    client.turn();
+    assert_eq!(client.statuses(), [200]);
+}
+
+/// Leaves nothing of the budget of this poll.
+fn spend_budget() {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(charge) = crate::coop::poll_proceed(&mut cx) {
+        charge.made_progress();
+    }
 }

@@ -155,6 +155,8 @@ impl<S: Future<Output = ()>> Future for Served<'_, S> {
         if this.must_stop(cx) {
             this.told = true;
             this.connection.stop();
+            // The order to end may be here sooner than the event that tells of a request.
+            this.connection.io().look_again();
             this.end_within(this.state.grace());
         }
         if Pin::new(&mut this.connection).poll(cx).is_ready() {

@@ -196,6 +196,7 @@ fn a_panicking_handler_costs_its_own_connection_only() {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
     other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     assert!(read_to_end(&mut other).ends_with("hello"));
+    drop(other);
     server.end();
 }
 
@@ -270,6 +271,7 @@ fn connections_beyond_the_bound_wait_and_are_served_later() {
     drop(first);
     third.set_read_timeout(Some(WATCHDOG)).unwrap();
     assert!(read_to_end(&mut third).ends_with("hello"));
+    drop(third);
     server.end();
 }
 
@@ -375,4 +377,22 @@ fn a_request_that_the_kernel_has_is_answered_before_the_end() {
     assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
     drop(blocking);
     assert_eq!(server.thread.join().unwrap().served, 3);
+}
+
+#[test]
+fn what_a_client_sends_behind_its_last_request_costs_it_no_answer() {
+    let large = "x".repeat(8 << 20);
+    let length = large.len();
+    let server = start(Router::new().get("/", move |_req: Request| {
+        let large = large.clone();
+        async { large }
+    }));
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    // Some clients end a request with one line too many (RFC 9112, section 2.2).
+    stream.write_all(b"\r\n").unwrap();
+    assert!(read_to_end(&mut stream).len() > length);
+    drop(stream);
+    server.end();
 }

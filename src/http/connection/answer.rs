@@ -54,8 +54,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stage = match (keep, unread) {
             (true, false) => Stage::Head,
             (true, true) => Stage::Draining(DRAIN_MAX),
+            // Whatever the client still sends must not cost it the answer.
             (false, _) => Stage::Closing {
-                linger: unread || exchange.leaves_http || !self.input.is_empty(),
+                linger: true,
                 ended: if self.stopping { Ended::Stopped } else { Ended::Answered },
             },
         };
@@ -256,7 +257,6 @@ impl Exchange {
         connect: false,
         modern: true,
         keep_alive: false,
-        leaves_http: false,
         owes_continue: false,
         body: None,
     };
@@ -267,7 +267,6 @@ impl Exchange {
             connect: *head.method() == Method::CONNECT,
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
-            leaves_http: head.leaves_http(),
             owes_continue: head.expects_continue(),
             body: None,
         }

@@ -154,7 +154,6 @@ struct Exchange {
     connect: bool,
     modern: bool,
     keep_alive: bool,
-    leaves_http: bool,
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
     /// Where the body goes that has not come yet.

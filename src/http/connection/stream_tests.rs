@@ -126,8 +126,10 @@ fn http_1_0_gets_a_body_that_closing_ends() {
     assert!(head.contains("connection: close\r\n") && !head.contains("chunked"), "{head}");
     feed.unbounded_send(Ok("hello")).unwrap();
     drop(feed);
-    assert_eq!(client.end().ended, Ended::Answered);
+    client.turn();
     assert_eq!(client.received(), "hello");
+    assert!(client.is_shut());
+    assert_eq!(client.shut().end().ended, Ended::Answered);
 }
 
 #[test]
@@ -186,9 +188,9 @@ fn an_answer_may_stream_what_the_request_streams() {
     assert_eq!(client.connection.phase(), Phase::Body);
     client.send("3\r\nabc\r\n").turn();
     assert_eq!(client.received(), "3\r\nabc\r\n");
-    let summary = client.send("2\r\nde\r\n0\r\n\r\n").end();
+    client.send("2\r\nde\r\n0\r\n\r\n").turn();
     assert_eq!(client.received(), "2\r\nde\r\n0\r\n\r\n");
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!(client.shut().end().ended, Ended::Answered);
 }
 
 #[test]

@@ -246,16 +246,17 @@ fn http_1_0() {
 #[test]
 fn connection_close_is_heard_on_both_sides() {
     let mut client = Client::new(hello);
-    let summary = client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").end();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").turn();
     assert!(client.received().contains("connection: close\r\n"));
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!((client.is_shut(), client.connection.phase()), (true, Phase::Linger));
+    assert_eq!(client.shut().end().ended, Ended::Answered);
     let mut client = Client::new(|_: Request| async {
         Response::text("bye").with_header(http::header::CONNECTION, "Close".parse().unwrap())
     });
-    let summary = client.send(GET).end();
+    client.send(GET).turn();
     let received = client.received();
     assert_eq!(received.to_lowercase().matches("connection: close").count(), 1, "{received}");
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!(client.shut().end().ended, Ended::Answered);
 }
 
 #[test]
@@ -380,8 +381,9 @@ fn stopping() {
     client.turn();
     client.received();
     open.send(()).unwrap();
-    let summary = client.end();
+    client.turn();
     assert!(client.received().contains("connection: close\r\n"));
+    let summary = client.shut().end();
     assert_eq!((summary.served, summary.ended), (2, Ended::Stopped));
 
     let mut idle = Client::new(hello);
@@ -393,8 +395,8 @@ fn stopping() {
     let mut client = Client::new(hello);
     client.turn();
     client.connection.stop();
-    let summary = client.send(GET).end();
-    assert_eq!((summary.served, client.statuses()), (1, vec![200]));
+    client.send(GET).turn();
+    assert_eq!((client.statuses(), client.is_shut()), (vec![200], true));
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn answer(&mut self, response: Response, exchange: Exchange) {
         self.served += 1;
         match self.write(response, &exchange) {
-            Follows::Nothing { keep } => self.next(keep, &exchange),
+            Follows::Nothing { keep } => self.next(keep),
             Follows::Stream(answering) => self.stage = Stage::Answering(answering, exchange),
         }
     }
@@ -40,16 +40,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let reason = "the handler of this request failed";
         let answer = Response::error(StatusCode::INTERNAL_SERVER_ERROR, reason);
         self.write(answer, &exchange);
-        self.next(false, &exchange);
+        self.next(false);
         self.stage = Stage::Closing { linger: true, ended: Ended::Panicked };
     }
 
     /// After the end of an answer: the next request, the rest of this one, or the end.
     #[inline]
-    fn next(&mut self, keep: bool, exchange: &Exchange) {
-        if let Some(body) = &exchange.body {
-            self.abandon_body(body);
-        }
+    fn next(&mut self, keep: bool) {
         let unread = !self.decoder.between_requests();
         self.stage = match (keep, unread) {
             (true, false) => Stage::Head,
@@ -193,8 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Ends a streamed body; an error where it has less than was announced.
     fn end_stream(&mut self) -> Result<(), ()> {
-        let Stage::Answering(answering, exchange) = std::mem::replace(&mut self.stage, Stage::Head)
-        else {
+        let Stage::Answering(answering, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
             return Err(());
         };
         match answering.framing {
@@ -206,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let keep = answering.keep;
         guarded(move || drop(answering)).map_err(|Panicked| ())?;
-        self.next(keep, &exchange);
+        self.next(keep);
         Ok(())
     }
 

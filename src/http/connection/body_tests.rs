@@ -6,6 +6,7 @@ use super::{Ended, Phase};
 use crate::http::codec::Limits;
 use crate::http::{BodyError, Request};
 use crate::primitives::Mutex;
+use futures::FutureExt;
 use futures::channel::oneshot;
 use http::StatusCode;
 use std::sync::Arc;
@@ -189,4 +190,19 @@ fn a_body_kept_beyond_the_answer_is_closed() {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").turn();
     let mut req = kept.lock().take().unwrap();
     assert_eq!(futures::executor::block_on(req.bytes()), Err(BodyError::Closed));
+}
+
+#[test]
+fn a_reader_elsewhere_is_told_when_the_connection_is_gone() {
+    let kept = Arc::new(Mutex::new(None));
+    let slot = kept.clone();
+    let mut client = Client::new(move |req: Request| {
+        *slot.lock() = Some(req);
+        std::future::pending::<&str>()
+    });
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").turn();
+    let mut req = kept.lock().take().unwrap();
+    assert_eq!(req.bytes().now_or_never(), None);
+    drop(client);
+    assert_eq!(req.bytes().now_or_never(), Some(Err(BodyError::Closed)));
 }

@@ -41,7 +41,7 @@ mod stream_tests;
 mod tests;
 
 use super::codec::{self, Decoder, Event, Head};
-use super::incoming::Channel;
+use super::incoming::Supply;
 use super::request::Request;
 use super::response::{Response, Stream};
 use super::service::{ResponseFuture, Service};
@@ -157,7 +157,7 @@ struct Exchange {
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
     /// Where the body goes that has not come yet.
-    body: Option<Arc<Channel>>,
+    body: Option<Supply>,
 }
 
 /// An answer whose body comes piece by piece.
@@ -225,7 +225,7 @@ impl<S> Connection<S> {
             Stage::Draining(_) => Phase::Body,
             Stage::Closing { .. } => Phase::Write,
             Stage::Handling(_, exchange) | Stage::Answering(_, exchange) => match &exchange.body {
-                Some(body) if body.is_wanted() => Phase::Body,
+                Some(body) if body.channel().is_wanted() => Phase::Body,
                 _ => Phase::Handler,
             },
         }
@@ -363,7 +363,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &self.stage else {
             return Poll::Ready(Ok(()));
         };
-        let wanted = exchange.body.as_ref().is_some_and(|body| body.wanted_or_wake(cx.waker()));
+        let wanted =
+            exchange.body.as_ref().is_some_and(|body| body.channel().wanted_or_wake(cx.waker()));
         if wanted {
             self.send_continue();
         }

@@ -127,19 +127,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
                 Ok((n, event)) => {
                     let more = matches!(event, Event::More);
-                    *left = left.saturating_sub(n as u64);
-                    let spent = *left == 0;
+                    let rest = left.checked_sub(n as u64);
+                    *left = rest.unwrap_or(0);
                     self.input.consume(n);
                     if self.decoder.between_requests() {
                         self.stage = Stage::Head;
                         return Poll::Ready(Ok(()));
                     }
-                    if spent || (more && self.eof) {
+                    if rest.is_none() || (more && self.eof) {
                         self.stage = Stage::Closing { linger: true, ended: Ended::Answered };
                         return Poll::Ready(Ok(()));
                     }
                     if more {
-                        ready!(self.poll_fill(cx, 0))?;
+                        let filled = self.poll_fill(cx, 0)?;
+                        if filled.is_pending() && self.stopping {
+                            let ended = Ended::Stopped;
+                            self.stage = Stage::Closing { linger: true, ended };
+                            return Poll::Ready(Ok(()));
+                        }
+                        ready!(filled);
                     }
                 }
                 Err(error) => {

@@ -68,7 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if status.is_informational() {
             // An interim answer is no answer, and nothing here speaks another protocol.
             status = StatusCode::INTERNAL_SERVER_ERROR;
-            body = Body::Empty;
+            let unsent = std::mem::take(&mut body);
+            let _ = guarded(move || drop(unsent));
         }
         let fields = response.fields();
         if let Some(fields) = fields {
@@ -193,15 +194,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Stage::Answering(answering, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
             return Err(());
         };
-        match answering.framing {
+        let Answering { stream, framing, keep } = answering;
+        guarded(move || drop(stream)).map_err(|Panicked| ())?;
+        match framing {
             StreamFraming::Known(0) | StreamFraming::UntilClose => {}
             StreamFraming::Known(_) => return Err(()),
             StreamFraming::Chunked { .. } => {
                 self.output.head(&self.shared.buffers).extend_from_slice(encode::LAST_CHUNK);
             }
         }
-        let keep = answering.keep;
-        guarded(move || drop(answering)).map_err(|Panicked| ())?;
         self.next(keep);
         Ok(())
     }
@@ -231,7 +232,7 @@ fn framing(
     let length = match body {
         // What GET would have sent only the handler knows.
         Body::Empty if exchange.head_only => announced(fields).or(Some(0)),
-        Body::Stream(stream) => stream.exact_size(),
+        Body::Stream(stream) => guarded(|| stream.exact_size()).ok().flatten(),
         whole => whole.whole().map(|bytes| bytes.len() as u64),
     };
     match length {

@@ -345,10 +345,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Poll::Ready(Ok(()));
                 };
                 // What the handler holds is dropped before its answer is on its way.
-                match outcome.and_then(|response| guarded(move || drop(future)).map(|()| response))
-                {
-                    Ok(response) => self.answer(response, exchange),
-                    Err(Panicked) => self.answer_panic(exchange),
+                match (outcome, guarded(move || drop(future))) {
+                    (Ok(response), Ok(())) => self.answer(response, exchange),
+                    (unsent, _) => {
+                        let _ = guarded(move || drop(unsent));
+                        self.answer_panic(exchange);
+                    }
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -434,7 +436,11 @@ struct Panicked;
 /// Runs a handler's code. What it shares with others is its own to keep whole.
 #[inline]
 fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        // Its drop could panic in turn.
+        std::mem::forget(payload);
+        Panicked
+    })
 }
 
 impl<S> fmt::Debug for Connection<S> {

@@ -224,3 +224,47 @@ fn an_answer_without_end_lets_others_run() {
     assert_eq!(client.woken(), 1);
     assert_eq!(client.received().matches("1\r\nx").count(), asked, "sent before");
 }
+
+#[test]
+fn a_body_may_panic_when_it_is_asked_its_size_and_when_it_is_dropped() {
+    /// Has no bytes, whatever it says.
+    struct Fragile {
+        size: Option<u64>,
+    }
+
+    impl http_body::Body for Fragile {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.size.expect("a size"))
+        }
+    }
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "in a drop");
+        }
+    }
+
+    // The answer before it is not lost.
+    for size in [Some(0), Some(5), None] {
+        let mut client = Client::new(move |req: Request| async move {
+            match req.path() {
+                "/" => Response::text("first"),
+                _ => Response::stream(Fragile { size }),
+            }
+        });
+        client.send([GET, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+        let _ = client.poll();
+        assert_eq!(client.statuses(), [200, 200], "{size:?}");
+        assert!(client.is_shut());
+    }
+}

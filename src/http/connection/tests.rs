@@ -486,3 +486,79 @@ fn spend_budget() {
         charge.made_progress();
     }
 }
+
+/// Panics when it is dropped, but not on top of another panic.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "in a drop");
+    }
+}
+
+#[test]
+fn the_payload_of_a_panic_may_panic_too() {
+    let mut client = Client::new(|_: Request| async {
+        if true {
+            std::panic::panic_any(Bomb);
+        }
+        ""
+    });
+    client.send(GET).turn();
+    assert_eq!(client.statuses(), [500]);
+    assert_eq!(client.shut().end().ended, Ended::Panicked);
+}
+
+#[test]
+fn what_a_service_leaves_behind_may_panic_too() {
+    struct Answer {
+        path: &'static str,
+        _bomb: Option<Bomb>,
+    }
+
+    impl std::future::Future for Answer {
+        type Output = Response;
+
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
+            assert_ne!(self.path, "/poll", "in a poll");
+            let body = Streamed { _bomb: Bomb };
+            let status = StatusCode::SWITCHING_PROTOCOLS;
+            Poll::Ready(Response::stream(body).with_status(status))
+        }
+    }
+
+    struct Streamed {
+        _bomb: Bomb,
+    }
+
+    impl http_body::Body for Streamed {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    struct Fragile;
+
+    impl Service for Fragile {
+        fn call(&self, req: Request) -> crate::http::ResponseFuture {
+            match req.path() {
+                "/poll" => Box::pin(Answer { path: "/poll", _bomb: Some(Bomb) }),
+                "/both" => Box::pin(Answer { path: "/both", _bomb: Some(Bomb) }),
+                _ => Box::pin(Answer { path: "/", _bomb: None }),
+            }
+        }
+    }
+
+    for path in ["/poll", "/both", "/interim"] {
+        let mut client = Client::new(Fragile);
+        client.send(get(path));
+        let _ = client.poll();
+        assert_eq!(client.statuses(), [500], "{path}");
+    }
+}

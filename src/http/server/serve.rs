@@ -127,7 +127,7 @@ async fn serve(stream: TcpStream, place: Open) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     ByItself,
-    /// The peer did not close its side in time; all that it wanted was answered.
+    /// The peer did not close its side in time; what could be answered was.
     Lingered,
     CutOff,
 }

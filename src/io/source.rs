@@ -58,6 +58,11 @@ impl<T: AsFd> Source<T> {
         }
     }
 
+    /// What is known may be older than what the kernel has: whoever comes next makes an attempt.
+    pub(crate) fn assume_ready(&self, direction: Direction) {
+        self.registration.suppose(direction);
+    }
+
     /// Makes attempts in `direction` until one does not block, for a `poll_…` function.
     ///
     /// Only the last caller in each direction is woken.

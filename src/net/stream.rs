@@ -180,6 +180,11 @@ impl TcpStream {
         self.source.get().peer_addr()
     }
 
+    /// The next read asks the kernel, even if no event has told of anything to read.
+    pub(crate) fn look_again(&self) {
+        self.source.assume_ready(Direction::Read);
+    }
+
     pub(super) fn poll_read_ref(
         &self,
         cx: &mut Context<'_>,

@@ -69,6 +69,11 @@ impl Registration {
         self.readiness.look(direction)
     }
 
+    /// An event may have come that nobody has told of: the next attempt is worth its system call.
+    pub(crate) fn suppose(&self, direction: Direction) {
+        self.readiness.set(News::of(direction));
+    }
+
     /// The attempt based on `seen` took all there was.
     #[inline]
     pub(crate) fn exhaust(&self, direction: Direction, seen: Seen) {

@@ -83,7 +83,8 @@ impl TcpStream {
         Self { source: Source::new(stream) }
     }
 
-    /// Reads what has arrived, at most as much as fits; 0 is the end of what the peer sends.
+    /// Reads what has arrived, at most as much as fits; 0 is the end of what the peer sends, unless
+    /// `buffer` is empty. It waits until there is something, also with an empty buffer.
     ///
     /// # Errors
     ///

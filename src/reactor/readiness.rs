@@ -14,6 +14,9 @@ const WRITE_CLOSED: u64 = 1 << 3;
 /// The reactor that watched the descriptor has ended.
 const SHUTDOWN: u64 = 1 << 4;
 
+/// Urgent data came once: a short read may have stopped at its mark, and proves nothing any more.
+const URGENT: u64 = 1 << 5;
+
 /// The upper half counts events, and wraps: a count is mistaken for an earlier one only if exactly
 /// 2³² events arrive during one attempt to read or write.
 const EVENT: u64 = 1 << 32;
@@ -53,6 +56,7 @@ impl News {
             (event.is_writable(), WRITABLE),
             (event.is_read_closed(), READ_CLOSED),
             (event.is_write_closed(), WRITE_CLOSED),
+            (is_urgent(event), URGENT | READABLE),
             // Whoever tries next gets the error, whichever way it tries.
             (event.is_error(), READABLE | WRITABLE),
         ] {
@@ -69,6 +73,16 @@ impl News {
     pub(super) fn concerns(self, direction: Direction) -> bool {
         self.0 & (direction.open() | direction.closed()) != 0
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_urgent(event: &mio::event::Event) -> bool {
+    event.is_priority()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_urgent(_event: &mio::event::Event) -> bool {
+    false
 }
 
 /// The state of the word at one moment: what an attempt was based on.
@@ -106,6 +120,9 @@ impl Readiness {
     /// What is closed stays known.
     #[inline]
     pub(super) fn exhaust(&self, direction: Direction, seen: Seen) {
+        if direction == Direction::Read && self.0.load(Acquire) & URGENT != 0 {
+            return;
+        }
         self.forget(direction.open(), seen);
     }
 

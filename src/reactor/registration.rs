@@ -34,6 +34,13 @@ struct Waiters {
     last_key: u64,
 }
 
+/// What a reader is told of. On Linux that includes urgent data, at which a read stops short though
+/// more is there behind it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READING: Interest = Interest::READABLE;
+
 /// Those who wait in one direction.
 ///
 /// The `poll_…` functions of a socket share one place, as their contract is that the last caller is
@@ -137,7 +144,7 @@ impl Registration {
         current: Option<&Arc<Reactor>>,
     ) -> io::Result<()> {
         let wanted = match direction {
-            Direction::Read => Interest::READABLE,
+            Direction::Read => READING,
             Direction::Write => Interest::WRITABLE,
         };
         let mut binding = self.binding.lock();

@@ -252,3 +252,40 @@ fn without_a_runtime_waiting_is_an_error_and_not_waiting_works() {
         });
     });
 }
+
+/// Urgent data cuts reads short, although more has arrived behind it.
+#[test]
+fn urgent_data_holds_nothing_up() {
+    in_runtime(|| async {
+        for waits in [false, true] {
+            let (client, server) = pair().await;
+            client.set_nodelay(true).unwrap();
+            let reading = spawn(async move {
+                let mut got = Vec::new();
+                let mut buffer = [0; 64];
+                loop {
+                    match server.read(&mut buffer).await.unwrap() {
+                        0 => return got,
+                        count => got.extend_from_slice(&buffer[..count]),
+                    }
+                    if got.ends_with(b".") {
+                        return got;
+                    }
+                }
+            });
+            for n in 0..9 {
+                if waits {
+                    sleep(ms(2)).await;
+                }
+                client.write_all(&[b'0' + n]).await.unwrap();
+                SockRef::from(&client).send_out_of_band(b"!").unwrap();
+                client.write_all(&[b'0' + n, b'.'][..if n == 8 { 2 } else { 1 }]).await.unwrap();
+            }
+            let got = timeout(Duration::from_secs(20), reading).await;
+            let got = got.expect("data behind urgent data is not read").unwrap();
+            let plain: Vec<_> = got.into_iter().filter(|byte| *byte != b'!').collect();
+            assert_eq!(plain, b"001122334455667788.");
+            drop(client);
+        }
+    });
+}

@@ -203,6 +203,25 @@ fn an_event_for_a_closed_descriptor_reaches_nobody() {
 }
 
 #[test]
+fn a_read_that_is_given_up_keeps_no_waker() {
+    in_runtime(|| async {
+        let (client, server) = pair().await;
+        let (counter, waker) = Counter::new();
+        for _ in 0..10 {
+            let mut buffer = [0];
+            let mut read = Box::pin(server.read(&mut buffer));
+            assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(Arc::strong_count(&counter), 3);
+            drop(read);
+            assert_eq!(Arc::strong_count(&counter), 2, "its waker was kept");
+        }
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(server.read(&mut [0]).await.unwrap(), 1);
+        assert_eq!(counter.count(), 0);
+    });
+}
+
+#[test]
 fn descriptors_are_opened_and_closed_while_events_are_on_their_way() {
     in_runtime(|| async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();

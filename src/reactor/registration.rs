@@ -11,6 +11,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+/// Linux tells of urgent data apart.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READ: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READ: Interest = Interest::READABLE;
+
 /// What a descriptor has for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Registration {
@@ -33,13 +39,6 @@ struct Waiters {
     write: Side,
     last_key: u64,
 }
-
-/// What a reader is told of. On Linux that includes urgent data, at which a read stops short though
-/// more is there behind it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const READING: Interest = Interest::READABLE;
 
 /// Those who wait in one direction.
 ///
@@ -144,7 +143,7 @@ impl Registration {
         current: Option<&Arc<Reactor>>,
     ) -> io::Result<()> {
         let wanted = match direction {
-            Direction::Read => READING,
+            Direction::Read => READ,
             Direction::Write => Interest::WRITABLE,
         };
         let mut binding = self.binding.lock();

@@ -11,6 +11,8 @@ pub(crate) mod codec;
 pub(crate) mod connection;
 mod error;
 mod incoming;
+mod metrics;
+mod middleware;
 mod percent;
 mod request;
 mod response;
@@ -21,7 +23,9 @@ pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use error::{BadParam, BadQuery, BodyError, Error, JsonError};
+pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
+pub use metrics::{RouteMetrics, RouteSnapshot, Times};
+pub use middleware::{Middleware, Next};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};

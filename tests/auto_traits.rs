@@ -18,10 +18,10 @@ type Never = Rc<u8>;
 /// Whether `$type` implements `$trait`: the inherent constant is found first where its bound holds.
 macro_rules! implements {
     ($type:ty, $trait:path) => {{
-        trait Otherwise {
+        trait _Otherwise {
             const _ANSWER: bool = false;
         }
-        impl<T: ?Sized> Otherwise for T {}
+        impl<T: ?Sized> _Otherwise for T {}
         struct _Probe<T: ?Sized>(std::marker::PhantomData<T>);
         impl<T: ?Sized + $trait> _Probe<T> {
             const _ANSWER: bool = true;

@@ -17,7 +17,7 @@ use watchdog::within;
 fn accept_tells_of_exhausted_descriptors_and_works_again_afterwards() {
     within(|| {
         let before = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before.clone() }).unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before }).unwrap();
         let rt = LocalRuntime::builder().build().unwrap();
         rt.block_on(async {
             let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();

@@ -12,7 +12,7 @@ use mainspring::{Handle, LocalRuntime, spawn, spawn_local, yield_now};
 use std::collections::HashMap;
 use std::future::pending;
 use std::panic::panic_any;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use watchdog::within;
@@ -243,13 +243,15 @@ fn the_kind_and_the_place_of_a_spawn_are_told() {
 fn a_hook_may_spawn_and_wake_also_while_the_thread_goes_to_sleep() {
     #[derive(Default)]
     struct SpawnOnPark {
-        handle: OnceLock<Handle>,
+        handle: Mutex<Option<Handle>>,
         tell: Mutex<Option<mpsc::UnboundedSender<()>>>,
     }
     impl Hooks for SpawnOnPark {
         fn on_park(&self, _: usize) {
             let tell = self.tell.lock().unwrap().take();
-            if let (Some(handle), Some(tell)) = (self.handle.get(), tell) {
+            // Taken, since hooks that keep a handle of their own runtime keep both for ever.
+            let handle = self.handle.lock().unwrap().take();
+            if let (Some(handle), Some(tell)) = (handle, tell) {
                 drop(handle.spawn(async move { tell.unbounded_send(()).unwrap() }));
             }
         }
@@ -268,7 +270,7 @@ fn a_hook_may_spawn_and_wake_also_while_the_thread_goes_to_sleep() {
         let hooks = Arc::new(SpawnOnPark::default());
         *hooks.tell.lock().unwrap() = Some(tx);
         let rt = LocalRuntime::builder().hooks(hooks.clone()).build().unwrap();
-        hooks.handle.set(rt.handle()).unwrap();
+        *hooks.handle.lock().unwrap() = Some(rt.handle());
         assert_eq!(rt.block_on(rx.next()), Some(()));
 
         let (tx, mut rx) = mpsc::unbounded();

@@ -161,7 +161,8 @@ fn large_transfers_both_ways_at_once_with_back_pressure() {
         const SIZE: usize = 4 << 20;
         async fn side(mut stream: TcpStream, vectored: bool) {
             let data = pattern(SIZE);
-            let (mut reader, mut writer) = stream.split();
+            // `futures` has a `split` too, which would be found first.
+            let (mut reader, mut writer) = TcpStream::split(&mut stream);
             let writing = async {
                 if vectored {
                     let mut sent = 0;

@@ -1,7 +1,5 @@
 //! Panics of tasks, roots, drops and outputs, and the panics of our own that name a remedy.
 #![cfg(not(loom))]
-// Handles and sleeps leave `block_on` unawaited on purpose.
-#![allow(clippy::async_yields_async)]
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -147,10 +145,9 @@ fn payloads_that_panic_in_turn_harm_nobody() {
                 pending::<()>().await;
             });
             yield_now().await;
-            drop(task.abort_handle());
             task.abort();
             let error = task.await.unwrap_err();
-            std::mem::forget(error.into_panic());
+            assert_eq!(message_of(|| drop(error.into_panic())), "the payload");
         });
         assert_eq!(rt.live_tasks(), 0);
     });
@@ -194,13 +191,11 @@ fn the_end_of_a_runtime_survives_what_its_tasks_do_in_their_drop() {
     });
 }
 
-/// What is done, and what does it.
-type Case = (&'static str, Box<dyn FnOnce()>);
-
 #[test]
 fn misuse_names_its_remedy() {
     within(|| {
-        let cases: [Case; 7] = [
+        type Misuse = Box<dyn FnOnce()>;
+        let cases: [(&str, Misuse); 7] = [
             ("Handle::spawn", Box::new(|| drop(spawn(async {})))),
             ("LocalRuntime::spawn_local", Box::new(|| drop(spawn_local(async {})))),
             (
@@ -242,8 +237,9 @@ fn a_nested_block_on_is_refused_in_tasks_too_and_harms_nobody() {
 #[test]
 fn a_sleep_polled_outside_names_its_remedy() {
     within(|| {
-        let sleep = block_on(async { mainspring::time::sleep(Duration::from_secs(3600)) });
-        let message = message_of(|| futures::executor::block_on(sleep));
+        let mut made = None;
+        block_on(async { made = Some(mainspring::time::sleep(Duration::from_secs(3600))) });
+        let message = message_of(|| futures::executor::block_on(made.unwrap()));
         assert!(message.contains("inside block_on or a task"), "{message}");
     });
 }

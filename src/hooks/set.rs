@@ -2,6 +2,7 @@
 
 use super::Hooks;
 use crate::primitives::{AtomicBool, Ordering};
+use crate::util::discard;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,8 +42,7 @@ impl Live {
             return;
         }
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&*self.hooks))) {
-            // Its drop could panic in turn.
-            std::mem::forget(payload);
+            discard(payload);
             if !self.broken.swap(true, Ordering::Relaxed) {
                 eprintln!("mainspring: a hook panicked; this runtime calls its hooks no more");
             }

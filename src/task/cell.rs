@@ -5,7 +5,7 @@ use super::join::JoinError;
 use super::state::State;
 use crate::hooks::{TaskId, TaskInfo, TaskKind};
 use crate::primitives::UnsafeCell;
-use crate::util::contain;
+use crate::util::{contain, discard};
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -138,22 +138,18 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
                 Ok(Poll::Pending) => Polled::Pending,
                 Ok(Poll::Ready(output)) => {
                     // The output counts, even if the drop of the finished future panics.
-                    forget_panic(replace(stage, Stage::Output(output)));
+                    let dropped = replace(stage, Stage::Output(output));
+                    dropped.unwrap_or_else(discard);
                     Polled::Finished
                 }
                 Err(payload) => {
-                    forget_panic(replace(stage, Stage::Failed(Some(payload))));
+                    let dropped = replace(stage, Stage::Failed(Some(payload)));
+                    dropped.unwrap_or_else(discard);
                     Polled::Panicked
                 }
             }
         })
     }
-}
-
-/// Leaks the payload of a panic that nobody is told of: its drop could panic in turn, and nothing
-/// may unwind out of a poll.
-fn forget_panic(dropped: Result<(), Box<dyn Any + Send>>) {
-    std::mem::forget(dropped);
 }
 
 /// # Safety

@@ -31,6 +31,12 @@ impl WakeList {
         }
     }
 
+    /// How many wakers wait to be woken.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
     /// Wakes all, in order, and keeps the room for the next time unless it was a peak.
     ///
     /// A waker that panics does not keep the others from being woken; its panic ends here, as it
@@ -76,8 +82,9 @@ mod tests {
         for n in [1, 13, 2, 3] {
             list.push(Waker::from(std::sync::Arc::new(Tell(tx.clone(), n))));
         }
+        assert_eq!(list.len(), 4);
         list.wake_all();
-        list.wake_all();
+        assert_eq!(list.len(), 0);
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
     }
 }

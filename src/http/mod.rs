@@ -9,6 +9,7 @@
 pub(crate) mod codec;
 
 pub(crate) mod connection;
+mod cors;
 mod error;
 mod incoming;
 mod metrics;
@@ -23,6 +24,7 @@ pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use cors::{Cors, CorsError, CorsLayer};
 pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
 pub use metrics::{RouteMetrics, RouteSnapshot, Times};
 pub use middleware::{Middleware, Next};

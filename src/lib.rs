@@ -89,3 +89,8 @@ pub use runtime::{
     spawn_local, yield_now,
 };
 pub use task::JoinHandle;
+
+/// The examples of the README, compiled with those of the documentation.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

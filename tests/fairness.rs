@@ -6,7 +6,7 @@ mod watchdog;
 
 use futures::channel::oneshot;
 use mainspring::net::{TcpListener, TcpStream};
-use mainspring::time::{Instant, sleep};
+use mainspring::time::{Instant, sleep, sleep_until};
 use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
 use std::cell::Cell;
 use std::future::Future;
@@ -144,12 +144,14 @@ fn events_come_in_their_order_beside_a_busy_task() {
                 }
             }));
             let order = Rc::new(std::cell::RefCell::new(Vec::new()));
+            // So far away that all are armed before the first is due, however busy the machine.
+            let start = Instant::now() + Duration::from_millis(300);
             let tasks: Vec<_> = [30_u64, 10, 20, 0, 40]
                 .into_iter()
                 .map(|ms| {
                     let order = Rc::clone(&order);
                     spawn_local(async move {
-                        sleep(Duration::from_millis(ms)).await;
+                        sleep_until(start + Duration::from_millis(ms)).await;
                         order.borrow_mut().push(ms);
                     })
                 })

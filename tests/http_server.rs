@@ -6,8 +6,8 @@ use mainspring::http::{BuildError, Drained, Request, Router, Server, ServerBuild
 use mainspring::time::sleep;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -196,6 +196,7 @@ fn a_panicking_handler_costs_its_own_connection_only() {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
     other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     assert!(read_to_end(&mut other).ends_with("hello"));
+    drop(other);
     server.end();
 }
 
@@ -270,6 +271,7 @@ fn connections_beyond_the_bound_wait_and_are_served_later() {
     drop(first);
     third.set_read_timeout(Some(WATCHDOG)).unwrap();
     assert!(read_to_end(&mut third).ends_with("hello"));
+    drop(third);
     server.end();
 }
 
@@ -290,4 +292,106 @@ fn what_cannot_be_built_is_told() {
     let router = hello().get("/", |_req: Request| async { "twice" });
     let error = Server::builder().addr("127.0.0.1:0").build(router).unwrap_err();
     assert!(matches!(error, BuildError::Route(_)), "{error}");
+}
+
+#[test]
+fn a_handler_that_never_rests_is_cut_off_in_time() {
+    let router = hello().get("/busy", |_req: Request| async {
+        for _ in 0u64.. {
+            mainspring::coop::consume_budget().await;
+        }
+        ""
+    });
+    let server = start(router);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /busy HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    wait_until(|| server.handle.connections() == 1);
+    server.handle.shutdown(Duration::from_millis(50));
+    wait_until(|| server.thread.is_finished());
+    assert_eq!(server.thread.join().unwrap().cut_off, 1);
+}
+
+#[test]
+fn peers_that_do_not_close_neither_delay_the_end_nor_count_as_cut_off() {
+    let server = start(hello());
+    // Each has its answer and the server's end of the connection, and keeps its own.
+    let mut before = server.connect();
+    before.write_all(b"NONSENSE\r\n\r\n").unwrap();
+    assert!(read_to_end(&mut before).starts_with("HTTP/1.1 400 "));
+    let mut after = server.connect();
+    after.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET / HT").unwrap();
+    wait_until(|| server.handle.connections() == 2);
+    server.handle.shutdown(3 * WATCHDOG);
+    assert!(read_to_end(&mut after).ends_with("slow"));
+    wait_until(|| server.thread.is_finished());
+    assert_eq!(server.thread.join().unwrap().cut_off, 0);
+}
+
+#[test]
+fn connections_in_the_kernel_are_served_before_the_end() {
+    let server = Server::builder().addr("127.0.0.1:0").build(hello()).unwrap();
+    let mut streams: Vec<_> =
+        (0..3).map(|_| TcpStream::connect(server.local_addr()).unwrap()).collect();
+    for stream in &mut streams {
+        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    }
+    server.handle().shutdown(WATCHDOG);
+    let thread = std::thread::spawn(move || mainspring::block_on(server.run()).unwrap());
+    for mut stream in streams {
+        assert!(read_to_end(&mut stream).ends_with("hello"));
+    }
+    assert_eq!(thread.join().unwrap().served, 3);
+}
+
+#[test]
+fn a_request_that_the_kernel_has_is_answered_before_the_end() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (begun, blocked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(blocked)));
+    let inner = begun.clone();
+    let router = hello().get("/block", move |_req: Request| {
+        inner.fetch_add(1, SeqCst);
+        let _ = blocked.lock().unwrap().recv_timeout(WATCHDOG);
+        async { "" }
+    });
+    let router = router.get("/yield", |_req: Request| async {
+        for _ in 0..5_000 {
+            mainspring::yield_now().await;
+        }
+        "hello"
+    });
+    let server = start(router);
+    let mut idle = server.connect();
+    // After many short polls the kernel is asked seldom.
+    idle.write_all(b"GET /yield HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    read_answer(&mut idle, "hello");
+    let mut blocking = server.connect();
+    blocking.write_all(b"GET /block HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    wait_until(|| begun.load(SeqCst) == 1);
+    // The thread that serves sees both at once: the request and the order to end.
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    server.handle.shutdown(WATCHDOG);
+    release.send(()).unwrap();
+    let answer = read_to_end(&mut idle);
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    drop(blocking);
+    assert_eq!(server.thread.join().unwrap().served, 3);
+}
+
+#[test]
+fn what_a_client_sends_behind_its_last_request_costs_it_no_answer() {
+    let large = "x".repeat(8 << 20);
+    let length = large.len();
+    let server = start(Router::new().get("/", move |_req: Request| {
+        let large = large.clone();
+        async { large }
+    }));
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    // Some clients end a request with one line too many (RFC 9112, section 2.2).
+    stream.write_all(b"\r\n").unwrap();
+    assert!(read_to_end(&mut stream).len() > length);
+    drop(stream);
+    server.end();
 }

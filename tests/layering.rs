@@ -188,7 +188,11 @@ fn check_places(source: &Source, broken: &mut Vec<String>) {
             rule(ATOMICS, path.line, "atomics come from crate::primitives, so that loom sees them");
         }
         if path.segments.iter().any(|segment| segment == "SeqCst") {
-            rule(ATOMICS, path.line, "SeqCst is named in primitives only: use full_fence");
+            rule(
+                ATOMICS,
+                path.line,
+                "SeqCst is for primitives only: a full fence is one named function there",
+            );
         }
     }
     for pair in source.code.windows(2) {

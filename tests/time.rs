@@ -97,7 +97,8 @@ fn they_fire_in_the_order_of_their_deadlines() {
     within(|| {
         block_on(async {
             let order = Rc::new(RefCell::new(Vec::new()));
-            let start = Instant::now();
+            // So far away that all are armed before the first is due, however busy the machine.
+            let start = Instant::now() + ms(500);
             // Across the borders of the wheel's levels, and shuffled.
             let tasks: Vec<_> = (0..200_u64)
                 .map(|n| {
@@ -109,6 +110,7 @@ fn they_fire_in_the_order_of_their_deadlines() {
                     })
                 })
                 .collect();
+            yield_now().await;
             // So long that many are due at once.
             while start.elapsed() < ms(50) {}
             for task in tasks {

@@ -43,6 +43,9 @@ pub(crate) use set::HookSet;
 /// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
 ///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
 /// - It must be short and must not block: the runtime waits for it.
+/// - It must not keep a [`Handle`](crate::Handle) of its own runtime: the two would keep each other
+///   in memory after the runtime's end. It can ask for [`Handle::try_current`](crate::Handle) when
+///   it needs one.
 /// - A hook that panics is caught. The first panic is reported on standard error, and the hooks of
 ///   that runtime are not called again.
 pub trait Hooks: Send + Sync + 'static {

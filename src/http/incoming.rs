@@ -58,6 +58,22 @@ impl Incoming {
     }
 }
 
+/// The connection's end of a channel: the reader is told when it goes, however that comes about.
+#[derive(Debug, Default)]
+pub(super) struct Supply(Arc<Channel>);
+
+impl Supply {
+    pub(super) fn channel(&self) -> &Arc<Channel> {
+        &self.0
+    }
+}
+
+impl Drop for Supply {
+    fn drop(&mut self) {
+        self.0.finish(Err(BodyError::Closed), Waker::noop());
+    }
+}
+
 /// The place where connection and handler meet.
 #[derive(Debug, Default)]
 pub(super) struct Channel(Mutex<State>);

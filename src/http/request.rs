@@ -100,6 +100,9 @@ impl Request {
 
     /// The first value of a header field; nothing where there is none or it is not UTF-8.
     ///
+    /// Of `Host`: where the target is absolute, its host counts (RFC 9112, section 3.2.2), and it
+    /// need not be the same.
+    ///
     /// The name's case does not matter. Looks through the fields in their order.
     pub fn header(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.header_bytes(name)?).ok()

@@ -97,7 +97,8 @@ impl Response {
     /// It has a `Content-Length` where the body's size hint is exact, else it is chunked, and for
     /// HTTP/1.0 ended by closing. The body is polled only when what came before it is on its way.
     /// Where it fails, or has another size than it said, the connection closes without the end of
-    /// the message, so that the client can tell. Trailers are not sent.
+    /// the message, so that the client can tell (but for a body that only closing ends). Trailers
+    /// are not sent.
     pub fn stream<B>(body: B) -> Self
     where
         B: http_body::Body + Send + 'static,

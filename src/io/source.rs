@@ -58,6 +58,11 @@ impl<T: AsFd> Source<T> {
         }
     }
 
+    /// What is known may be older than what the kernel has: whoever comes next makes an attempt.
+    pub(crate) fn assume_ready(&self, direction: Direction) {
+        self.registration.suppose(direction);
+    }
+
     /// Makes attempts in `direction` until one does not block, for a `poll_…` function.
     ///
     /// Only the last caller in each direction is woken.
@@ -115,7 +120,12 @@ impl<T: AsFd> Source<T> {
             let current = context::current().ok();
             let reactor = current.as_ref().map(|current| current.driver.reactor());
             let fd = self.get().as_fd();
-            ready!(self.registration.poll_wait(fd, direction, reactor, key, cx))?;
+            if let Err(error) = ready!(self.registration.poll_wait(fd, direction, reactor, key, cx))
+            {
+                // Whoever tries again at once must not keep the thread.
+                charge.made_progress();
+                return Poll::Ready(Err(error));
+            }
         }
     }
 }
@@ -144,5 +154,29 @@ struct Place<'a, T: AsFd> {
 impl<T: AsFd> Drop for Place<'_, T> {
     fn drop(&mut self) {
         self.source.registration.give_up(self.direction, self.key);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::os::unix::net::UnixStream;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    #[test]
+    fn whoever_cannot_wait_and_tries_again_yields() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let source = Source::new(socket);
+        let mut cx = Context::from_waker(Waker::noop());
+        let _budget = coop::start();
+        for _ in 0..coop::BUDGET {
+            let attempt = |_: &UnixStream| Err::<((), Moved), _>(io::ErrorKind::WouldBlock.into());
+            // No runtime runs here.
+            let read = pin!(source.io(Direction::Read, attempt)).poll(&mut cx);
+            assert!(matches!(read, Poll::Ready(Err(_))));
+        }
+        assert!(coop::poll_proceed(&mut cx).is_pending(), "the budget is not spent");
     }
 }

@@ -31,6 +31,8 @@ mod poller;
 mod readiness;
 mod registration;
 mod slots;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use poller::{Alarm, Poller};
 pub(crate) use readiness::Direction;

@@ -61,7 +61,6 @@ impl News {
         Self(bits)
     }
 
-    #[cfg(test)]
     pub(super) fn of(direction: Direction) -> Self {
         Self(direction.open())
     }

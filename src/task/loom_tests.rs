@@ -320,3 +320,41 @@ fn loom_spawn_against_shutdown() {
         assert_freed(rt);
     });
 }
+
+/// A queued task is woken again, by a waker that stays or ends: the poll that comes sees what that
+/// wake tells of, or another poll follows.
+fn news_of_a_wake_while_queued(by_value: bool) {
+    loom::model(move || {
+        let scene = waiting_task();
+        scene.waker.wake_by_ref();
+        let other = {
+            let (flag, waker) = (scene.flag.clone(), scene.waker.clone());
+            thread::spawn(move || {
+                flag.store(true, Relaxed);
+                if by_value {
+                    waker.wake();
+                } else {
+                    waker.wake_by_ref();
+                }
+            })
+        };
+        scene.rt.run();
+        other.join().unwrap();
+        scene.rt.run();
+        let handle = scene.handle.unwrap();
+        assert!(handle.is_finished(), "the news stayed behind");
+        drop((handle, scene.waker));
+        assert_eq!(scene.drops.load(Relaxed), 1);
+        assert_freed(scene.rt);
+    });
+}
+
+#[test]
+fn loom_news_of_a_wake_while_queued() {
+    news_of_a_wake_while_queued(false);
+}
+
+#[test]
+fn loom_news_of_a_last_wake_while_queued() {
+    news_of_a_wake_while_queued(true);
+}

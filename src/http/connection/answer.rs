@@ -3,6 +3,7 @@
 use super::{
     Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Stage, StreamFraming, guarded,
 };
+use crate::coop;
 use crate::http::codec::Head;
 use crate::http::codec::encode::{self, Framing, Persistence, ResponseHead};
 use crate::http::response::{Body, Response};
@@ -27,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn answer(&mut self, response: Response, exchange: Exchange) {
         self.served += 1;
         match self.write(response, &exchange) {
-            Follows::Nothing { keep } => self.next(keep, &exchange),
+            Follows::Nothing { keep } => self.next(keep),
             Follows::Stream(answering) => self.stage = Stage::Answering(answering, exchange),
         }
     }
@@ -39,22 +40,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let reason = "the handler of this request failed";
         let answer = Response::error(StatusCode::INTERNAL_SERVER_ERROR, reason);
         self.write(answer, &exchange);
-        self.next(false, &exchange);
+        self.next(false);
         self.stage = Stage::Closing { linger: true, ended: Ended::Panicked };
     }
 
     /// After the end of an answer: the next request, the rest of this one, or the end.
     #[inline]
-    fn next(&mut self, keep: bool, exchange: &Exchange) {
-        if let Some(body) = &exchange.body {
-            self.abandon_body(body);
-        }
+    fn next(&mut self, keep: bool) {
         let unread = !self.decoder.between_requests();
         self.stage = match (keep, unread) {
             (true, false) => Stage::Head,
             (true, true) => Stage::Draining(DRAIN_MAX),
+            // Whatever the client still sends must not cost it the answer.
             (false, _) => Stage::Closing {
-                linger: unread || exchange.leaves_http || !self.input.is_empty(),
+                linger: true,
                 ended: if self.stopping { Ended::Stopped } else { Ended::Answered },
             },
         };
@@ -69,7 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if status.is_informational() {
             // An interim answer is no answer, and nothing here speaks another protocol.
             status = StatusCode::INTERNAL_SERVER_ERROR;
-            body = Body::Empty;
+            let unsent = std::mem::take(&mut body);
+            let _ = guarded(move || drop(unsent));
         }
         let fields = response.fields();
         if let Some(fields) = fields {
@@ -126,6 +126,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let Stage::Answering(answering, _) = &mut self.stage else {
                 return Poll::Ready(Ok(()));
             };
+            // A body that always has more, for a peer who always takes it, must not keep its
+            // neighbours waiting.
+            let Poll::Ready(charge) = coop::poll_proceed(cx) else {
+                self.send_off(cx)?;
+                return Poll::Pending;
+            };
             if let StreamFraming::Chunked { open } = &mut answering.framing
                 && std::mem::take(open)
             {
@@ -134,10 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let polled = guarded(|| answering.stream.as_mut().poll_data(cx));
             let next = match polled {
                 Ok(Poll::Pending) => {
+                    drop(charge);
                     ready!(self.poll_while_pending(cx))?;
                     continue;
                 }
-                Ok(Poll::Ready(next)) => next,
+                Ok(Poll::Ready(next)) => {
+                    charge.made_progress();
+                    next
+                }
                 Err(Panicked) => {
                     self.break_off(Ended::Panicked);
                     return Poll::Ready(Ok(()));
@@ -181,20 +191,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Ends a streamed body; an error where it has less than was announced.
     fn end_stream(&mut self) -> Result<(), ()> {
-        let Stage::Answering(answering, exchange) = std::mem::replace(&mut self.stage, Stage::Head)
-        else {
+        let Stage::Answering(answering, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
             return Err(());
         };
-        match answering.framing {
+        let Answering { stream, framing, keep } = answering;
+        guarded(move || drop(stream)).map_err(|Panicked| ())?;
+        match framing {
             StreamFraming::Known(0) | StreamFraming::UntilClose => {}
             StreamFraming::Known(_) => return Err(()),
             StreamFraming::Chunked { .. } => {
                 self.output.head(&self.shared.buffers).extend_from_slice(encode::LAST_CHUNK);
             }
         }
-        let keep = answering.keep;
-        guarded(move || drop(answering)).map_err(|Panicked| ())?;
-        self.next(keep, &exchange);
+        self.next(keep);
         Ok(())
     }
 
@@ -223,7 +232,7 @@ fn framing(
     let length = match body {
         // What GET would have sent only the handler knows.
         Body::Empty if exchange.head_only => announced(fields).or(Some(0)),
-        Body::Stream(stream) => stream.exact_size(),
+        Body::Stream(stream) => guarded(|| stream.exact_size()).ok().flatten(),
         whole => whole.whole().map(|bytes| bytes.len() as u64),
     };
     match length {
@@ -245,7 +254,6 @@ impl Exchange {
         connect: false,
         modern: true,
         keep_alive: false,
-        leaves_http: false,
         owes_continue: false,
         body: None,
     };
@@ -256,7 +264,6 @@ impl Exchange {
             connect: *head.method() == Method::CONNECT,
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
-            leaves_http: head.leaves_http(),
             owes_continue: head.expects_continue(),
             body: None,
         }

@@ -3,7 +3,7 @@
 use super::{Connection, DRAIN_MAX, Ended, Exchange, Stage};
 use crate::http::codec::{BodyLength, Event, Head, encode};
 use crate::http::error::BodyError;
-use crate::http::incoming::{Channel, Incoming};
+use crate::http::incoming::{Incoming, Supply};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io;
@@ -36,9 +36,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Incoming::Full(bytes)
             }
             _ => {
-                let channel = Arc::new(Channel::default());
-                exchange.body = Some(channel.clone());
-                Incoming::Partial(Vec::new(), channel)
+                let body = exchange.body.insert(Supply::default());
+                Incoming::Partial(Vec::new(), Arc::clone(body.channel()))
             }
         }
     }
@@ -64,7 +63,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &mut self.stage else {
             return Poll::Ready(());
         };
-        let Some(channel) = exchange.body.clone() else { return Poll::Ready(()) };
+        let Some(body) = &exchange.body else { return Poll::Ready(()) };
+        let channel = Arc::clone(body.channel());
         let mut brought = false;
         let end = loop {
             match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
@@ -118,12 +118,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         !exchange.owes_continue && self.decoder.remaining().is_none_or(|left| left <= DRAIN_MAX)
     }
 
-    /// Tells whoever still reads the body that nothing more will come.
-    #[cold]
-    pub(super) fn abandon_body(&mut self, body: &Channel) {
-        body.finish(Err(BodyError::Closed), std::task::Waker::noop());
-    }
-
     /// Reads the rest of a body that nobody wanted, behind which the next request stands.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The client may wait for its answer before it sends on.
@@ -133,19 +127,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
                 Ok((n, event)) => {
                     let more = matches!(event, Event::More);
-                    *left = left.saturating_sub(n as u64);
-                    let spent = *left == 0;
+                    let rest = left.checked_sub(n as u64);
+                    *left = rest.unwrap_or(0);
                     self.input.consume(n);
                     if self.decoder.between_requests() {
                         self.stage = Stage::Head;
                         return Poll::Ready(Ok(()));
                     }
-                    if spent || (more && self.eof) {
+                    if rest.is_none() || (more && self.eof) {
                         self.stage = Stage::Closing { linger: true, ended: Ended::Answered };
                         return Poll::Ready(Ok(()));
                     }
                     if more {
-                        ready!(self.poll_fill(cx, 0))?;
+                        let filled = self.poll_fill(cx, 0)?;
+                        if filled.is_pending() && self.stopping {
+                            let ended = Ended::Stopped;
+                            self.stage = Stage::Closing { linger: true, ended };
+                            return Poll::Ready(Ok(()));
+                        }
+                        ready!(filled);
                     }
                 }
                 Err(error) => {

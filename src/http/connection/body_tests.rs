@@ -2,10 +2,11 @@
 
 use super::pipe::Client;
 use super::tests::{GET, bodies, get, hello, path};
-use super::{Ended, Phase};
+use super::{DRAIN_MAX, Ended, Phase};
 use crate::http::codec::Limits;
 use crate::http::{BodyError, Request};
 use crate::primitives::Mutex;
+use futures::FutureExt;
 use futures::channel::oneshot;
 use http::StatusCode;
 use std::sync::Arc;
@@ -189,4 +190,39 @@ fn a_body_kept_beyond_the_answer_is_closed() {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").turn();
     let mut req = kept.lock().take().unwrap();
     assert_eq!(futures::executor::block_on(req.bytes()), Err(BodyError::Closed));
+}
+
+#[test]
+fn a_reader_elsewhere_is_told_when_the_connection_is_gone() {
+    let kept = Arc::new(Mutex::new(None));
+    let slot = kept.clone();
+    let mut client = Client::new(move |req: Request| {
+        *slot.lock() = Some(req);
+        std::future::pending::<&str>()
+    });
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").turn();
+    let mut req = kept.lock().take().unwrap();
+    assert_eq!(req.bytes().now_or_never(), None);
+    drop(client);
+    assert_eq!(req.bytes().now_or_never(), Some(Err(BodyError::Closed)));
+}
+
+#[test]
+fn the_longest_body_that_is_drained() {
+    let mut client = Client::new(path);
+    let length = usize::try_from(DRAIN_MAX).unwrap();
+    client.send(format!("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+    client.send(vec![b'x'; length]).send(get("/2")).turn();
+    assert_eq!(bodies(&client.received()), ["/1", "/2"]);
+}
+
+#[test]
+fn an_unread_body_does_not_hold_up_the_end() {
+    let mut client = Client::new(path);
+    client.send("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").turn();
+    assert_eq!(bodies(&client.received()), ["/1"]);
+    client.connection.stop();
+    client.turn();
+    assert_eq!((client.is_shut(), client.connection.phase()), (true, Phase::Linger));
+    assert_eq!(client.shut().end().ended, Ended::Stopped);
 }

@@ -41,7 +41,7 @@ mod stream_tests;
 mod tests;
 
 use super::codec::{self, Decoder, Event, Head};
-use super::incoming::Channel;
+use super::incoming::Supply;
 use super::request::Request;
 use super::response::{Response, Stream};
 use super::service::{ResponseFuture, Service};
@@ -154,11 +154,10 @@ struct Exchange {
     connect: bool,
     modern: bool,
     keep_alive: bool,
-    leaves_http: bool,
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
     /// Where the body goes that has not come yet.
-    body: Option<Arc<Channel>>,
+    body: Option<Supply>,
 }
 
 /// An answer whose body comes piece by piece.
@@ -205,6 +204,11 @@ impl<S> Connection<S> {
         self.stopping = true;
     }
 
+    /// The socket.
+    pub(crate) fn io(&self) -> &S {
+        &self.io
+    }
+
     /// Bytes of heap that its buffers hold.
     #[cfg(test)]
     fn heap(&self) -> usize {
@@ -221,7 +225,7 @@ impl<S> Connection<S> {
             Stage::Draining(_) => Phase::Body,
             Stage::Closing { .. } => Phase::Write,
             Stage::Handling(_, exchange) | Stage::Answering(_, exchange) => match &exchange.body {
-                Some(body) if body.is_wanted() => Phase::Body,
+                Some(body) if body.channel().is_wanted() => Phase::Body,
                 _ => Phase::Handler,
             },
         }
@@ -273,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.input.is_empty() {
             // A peer whose next request is always here must not keep its neighbours waiting.
             let Poll::Ready(charge) = coop::poll_proceed(cx) else {
-                let _unfinished = self.poll_flush(cx)?;
+                self.send_off(cx)?;
                 return Poll::Pending;
             };
             match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
@@ -302,6 +306,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return Poll::Ready(Ok(()));
         }
+        // A spent budget does not mean that nothing has come.
+        let _unlimited = self.stopping.then(coop::unlimited);
         match self.poll_fill(cx, 0) {
             // One that has come meanwhile is served; nothing of another is promised.
             Poll::Pending if self.stopping && self.input.is_empty() => {
@@ -339,10 +345,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Poll::Ready(Ok(()));
                 };
                 // What the handler holds is dropped before its answer is on its way.
-                match outcome.and_then(|response| guarded(move || drop(future)).map(|()| response))
-                {
-                    Ok(response) => self.answer(response, exchange),
-                    Err(Panicked) => self.answer_panic(exchange),
+                match (outcome, guarded(move || drop(future))) {
+                    (Ok(response), Ok(())) => self.answer(response, exchange),
+                    (unsent, _) => {
+                        let _ = guarded(move || drop(unsent));
+                        self.answer_panic(exchange);
+                    }
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -357,16 +365,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &self.stage else {
             return Poll::Ready(Ok(()));
         };
-        let wanted = exchange.body.as_ref().is_some_and(|body| body.wanted_or_wake(cx.waker()));
+        let wanted =
+            exchange.body.as_ref().is_some_and(|body| body.channel().wanted_or_wake(cx.waker()));
         if wanted {
             self.send_continue();
         }
         // The answers go out while the body comes in, even from a peer that reads only later.
-        let _unfinished = self.poll_flush(cx)?;
+        self.send_off(cx)?;
         if wanted {
             return self.poll_body(cx).map(Ok);
         }
         Poll::Pending
+    }
+
+    /// Sends what was answered, as far as the peer takes it, before `Pending` is returned for
+    /// something else. It is one buffer at most, which a spent budget does not keep here.
+    fn send_off(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let _unlimited = coop::unlimited();
+        let _unfinished = self.poll_flush(cx)?;
+        Ok(())
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -419,7 +436,11 @@ struct Panicked;
 /// Runs a handler's code. What it shares with others is its own to keep whole.
 #[inline]
 fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        // Its drop could panic in turn.
+        std::mem::forget(payload);
+        Panicked
+    })
 }
 
 impl<S> fmt::Debug for Connection<S> {

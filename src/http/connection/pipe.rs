@@ -1,6 +1,7 @@
 //! A socket in memory, and a client who holds its other end.
 
 use super::{Connection, Summary};
+use crate::coop;
 use crate::http::codec::Limits;
 use crate::http::service::Service;
 use crate::http::shared::Shared;
@@ -11,8 +12,9 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
+/// Takes part in the budget, as the crate's own sockets do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pipe(Arc<Mutex<State>>);
 
@@ -34,9 +36,10 @@ struct State {
 impl AsyncRead for Pipe {
     fn poll_read(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let charge = ready!(coop::poll_proceed(cx));
         let mut state = self.0.lock();
         state.reads += 1;
         if state.reset {
@@ -50,6 +53,7 @@ impl AsyncRead for Pipe {
         for (to, from) in buffer.iter_mut().zip(state.incoming.drain(..n)) {
             *to = from;
         }
+        charge.made_progress();
         Poll::Ready(Ok(n))
     }
 }
@@ -57,9 +61,10 @@ impl AsyncRead for Pipe {
 impl AsyncWrite for Pipe {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let charge = ready!(coop::poll_proceed(cx));
         let mut state = self.0.lock();
         assert!(!state.shut, "written after the end");
         if state.reset {
@@ -73,6 +78,7 @@ impl AsyncWrite for Pipe {
             *room -= n;
         }
         state.writes.push(bytes[..n].to_vec());
+        charge.made_progress();
         Poll::Ready(Ok(n))
     }
 

@@ -3,6 +3,7 @@
 use super::pipe::Client;
 use super::{Ended, Phase};
 use crate::http::{Request, Response};
+use crate::primitives::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::channel::mpsc;
 use http_body::{Frame, SizeHint};
@@ -125,8 +126,10 @@ fn http_1_0_gets_a_body_that_closing_ends() {
     assert!(head.contains("connection: close\r\n") && !head.contains("chunked"), "{head}");
     feed.unbounded_send(Ok("hello")).unwrap();
     drop(feed);
-    assert_eq!(client.end().ended, Ended::Answered);
+    client.turn();
     assert_eq!(client.received(), "hello");
+    assert!(client.is_shut());
+    assert_eq!(client.shut().end().ended, Ended::Answered);
 }
 
 #[test]
@@ -188,7 +191,83 @@ fn an_answer_may_stream_what_the_request_streams() {
     assert_eq!(client.connection.phase(), Phase::Body);
     client.send("3\r\nabc\r\n").turn();
     assert_eq!(client.received(), "3\r\nabc\r\n");
-    let summary = client.send("2\r\nde\r\n0\r\n\r\n").end();
+    client.send("2\r\nde\r\n0\r\n\r\n").turn();
     assert_eq!(client.received(), "2\r\nde\r\n0\r\n\r\n");
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!(client.shut().end().ended, Ended::Answered);
+}
+
+#[test]
+fn an_answer_without_end_lets_others_run() {
+    /// Always has another byte, and counts how often it was asked.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let mut client = Client::new(move |_: Request| {
+        let body = Endless(counter.clone());
+        async { Response::stream(body) }
+    });
+    let _budget = crate::coop::start();
+    client.send(GET).turn();
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked <= usize::from(crate::coop::BUDGET), "{asked}");
+    assert_eq!(client.woken(), 1);
+    assert_eq!(client.received().matches("1\r\nx").count(), asked, "sent before");
+}
+
+#[test]
+fn a_body_may_panic_when_it_is_asked_its_size_and_when_it_is_dropped() {
+    /// Has no bytes, whatever it says.
+    struct Fragile {
+        size: Option<u64>,
+    }
+
+    impl http_body::Body for Fragile {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.size.expect("a size"))
+        }
+    }
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "in a drop");
+        }
+    }
+
+    // The answer before it is not lost.
+    for size in [Some(0), Some(5), None] {
+        let mut client = Client::new(move |req: Request| async move {
+            match req.path() {
+                "/" => Response::text("first"),
+                _ => Response::stream(Fragile { size }),
+            }
+        });
+        client.send([GET, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+        let _ = client.poll();
+        assert_eq!(client.statuses(), [200, 200], "{size:?}");
+        assert!(client.is_shut());
+    }
 }

@@ -10,7 +10,7 @@ use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use futures::channel::oneshot;
 use http::StatusCode;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 pub(super) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -246,16 +246,17 @@ fn http_1_0() {
 #[test]
 fn connection_close_is_heard_on_both_sides() {
     let mut client = Client::new(hello);
-    let summary = client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").end();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").turn();
     assert!(client.received().contains("connection: close\r\n"));
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!((client.is_shut(), client.connection.phase()), (true, Phase::Linger));
+    assert_eq!(client.shut().end().ended, Ended::Answered);
     let mut client = Client::new(|_: Request| async {
         Response::text("bye").with_header(http::header::CONNECTION, "Close".parse().unwrap())
     });
-    let summary = client.send(GET).end();
+    client.send(GET).turn();
     let received = client.received();
     assert_eq!(received.to_lowercase().matches("connection: close").count(), 1, "{received}");
-    assert_eq!(summary.ended, Ended::Answered);
+    assert_eq!(client.shut().end().ended, Ended::Answered);
 }
 
 #[test]
@@ -362,9 +363,10 @@ fn a_poll_serves_so_many_and_lets_others_run() {
         let _budget = crate::coop::start();
         client.turn();
     }
-    assert_eq!(client.connection.served, u64::from(crate::coop::BUDGET));
+    // One unit went to the read.
+    assert_eq!(client.connection.served, u64::from(crate::coop::BUDGET) - 1);
     assert_eq!(client.woken(), 1);
-    assert_eq!(client.statuses().len(), usize::from(crate::coop::BUDGET), "flushed before");
+    assert_eq!(client.statuses().len(), usize::from(crate::coop::BUDGET) - 1, "flushed before");
     client.turn();
     assert_eq!(client.connection.served, 500);
 }
@@ -379,8 +381,9 @@ fn stopping() {
     client.turn();
     client.received();
     open.send(()).unwrap();
-    let summary = client.end();
+    client.turn();
     assert!(client.received().contains("connection: close\r\n"));
+    let summary = client.shut().end();
     assert_eq!((summary.served, summary.ended), (2, Ended::Stopped));
 
     let mut idle = Client::new(hello);
@@ -392,8 +395,8 @@ fn stopping() {
     let mut client = Client::new(hello);
     client.turn();
     client.connection.stop();
-    let summary = client.send(GET).end();
-    assert_eq!((summary.served, client.statuses()), (1, vec![200]));
+    client.send(GET).turn();
+    assert_eq!((client.statuses(), client.is_shut()), (vec![200], true));
 }
 
 #[test]
@@ -444,4 +447,118 @@ fn the_router_answers_over_a_connection() {
     assert_eq!(bodies[1], r#"{"error":"parameter `n`: invalid digit found in string"}"#);
     assert_eq!(bodies[4], r#"{"error":"not found"}"#);
     assert!(matches!(client.poll(), Poll::Pending));
+}
+
+#[test]
+fn a_handler_that_spends_the_budget_does_not_keep_earlier_answers() {
+    let mut client = Client::new(|req: Request| async move {
+        if req.path() == "/busy" {
+            loop {
+                crate::coop::consume_budget().await;
+            }
+        }
+        "quick"
+    });
+    let _budget = crate::coop::start();
+    client.send([get("/"), get("/busy")].concat()).turn();
+    assert_eq!(bodies(&client.received()), ["quick"]);
+}
+
+#[test]
+fn a_spent_budget_is_not_taken_for_silence() {
+    let mut client = Client::new(hello);
+    client.turn();
+    client.connection.stop();
+    client.send(GET);
+    {
+        let _budget = crate::coop::start();
+        spend_budget();
+        client.turn();
+    }
+    client.turn();
+    assert_eq!(client.statuses(), [200]);
+}
+
+/// Leaves nothing of the budget of this poll.
+fn spend_budget() {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(charge) = crate::coop::poll_proceed(&mut cx) {
+        charge.made_progress();
+    }
+}
+
+/// Panics when it is dropped, but not on top of another panic.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "in a drop");
+    }
+}
+
+#[test]
+fn the_payload_of_a_panic_may_panic_too() {
+    let mut client = Client::new(|_: Request| async {
+        if true {
+            std::panic::panic_any(Bomb);
+        }
+        ""
+    });
+    client.send(GET).turn();
+    assert_eq!(client.statuses(), [500]);
+    assert_eq!(client.shut().end().ended, Ended::Panicked);
+}
+
+#[test]
+fn what_a_service_leaves_behind_may_panic_too() {
+    struct Answer {
+        path: &'static str,
+        _bomb: Option<Bomb>,
+    }
+
+    impl std::future::Future for Answer {
+        type Output = Response;
+
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
+            assert_ne!(self.path, "/poll", "in a poll");
+            let body = Streamed { _bomb: Bomb };
+            let status = StatusCode::SWITCHING_PROTOCOLS;
+            Poll::Ready(Response::stream(body).with_status(status))
+        }
+    }
+
+    struct Streamed {
+        _bomb: Bomb,
+    }
+
+    impl http_body::Body for Streamed {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    struct Fragile;
+
+    impl Service for Fragile {
+        fn call(&self, req: Request) -> crate::http::ResponseFuture {
+            match req.path() {
+                "/poll" => Box::pin(Answer { path: "/poll", _bomb: Some(Bomb) }),
+                "/both" => Box::pin(Answer { path: "/both", _bomb: Some(Bomb) }),
+                _ => Box::pin(Answer { path: "/", _bomb: None }),
+            }
+        }
+    }
+
+    for path in ["/poll", "/both", "/interim"] {
+        let mut client = Client::new(Fragile);
+        client.send(get(path));
+        let _ = client.poll();
+        assert_eq!(client.statuses(), [500], "{path}");
+    }
 }

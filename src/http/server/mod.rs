@@ -129,7 +129,8 @@ pub struct ServerHandle {
 impl ServerHandle {
     /// Ends the server within `grace`.
     ///
-    /// It stops accepting at once. Connections between requests are closed, others after the answer
+    /// It stops accepting at once, but for connections that the kernel has completed, as far as
+    /// [`max_connections`](ServerBuilder::max_connections) lets them in. Connections between requests are closed, others after the answer
     /// to their present request, which says `Connection: close`. What has not ended after `grace`
     /// is cut off. Only the first call counts.
     pub fn shutdown(&self, grace: Duration) {
@@ -141,7 +142,7 @@ impl ServerHandle {
         self.state.stop.set();
     }
 
-    /// How many requests were answered by a handler so far.
+    /// How many requests were answered by a handler so far, or with 500 for one that panicked.
     pub fn served(&self) -> u64 {
         self.state.shared.counters.served()
     }
@@ -162,9 +163,9 @@ impl fmt::Debug for ServerHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Requests that were answered by a handler.
+    /// Requests that were answered by a handler, or with 500 for one that panicked.
     pub served: u64,
-    /// Connections that had not ended when the time for that was over.
+    /// Connections that were still to be answered when the time for that was over.
     pub cut_off: u64,
 }
 

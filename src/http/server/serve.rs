@@ -2,6 +2,7 @@
 
 use super::{Drained, State};
 use crate::context;
+use crate::coop;
 use crate::http::connection::{Connection, Phase};
 use crate::net::{TcpListener, TcpStream};
 use crate::primitives::Ordering;
@@ -14,7 +15,7 @@ use std::io;
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// How long accepting rests when no descriptor is left: an edge will not come again for what waits.
@@ -37,17 +38,17 @@ async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io:
     let mut stop = pin!(state.stop.wait());
     loop {
         let Some(place) = until(stop.as_mut(), state.places.clone().acquire_owned()).await else {
-            return Ok(());
+            return accept_the_rest(listener, state, None).await;
         };
         // Nobody closes the semaphore.
         let Ok(place) = place else { return Ok(()) };
         match until(stop.as_mut(), listener.accept()).await {
-            None => return accept_the_rest(listener, state, place).await,
+            None => return accept_the_rest(listener, state, Some(place)).await,
             Some(Ok((stream, _peer))) => begin(state, stream, place)?,
             Some(Err(error)) if concerns_one_connection(&error) => {}
             Some(Err(error)) if is_exhaustion(&error) => {
                 if until(stop.as_mut(), sleep(REST)).await.is_none() {
-                    return Ok(());
+                    return accept_the_rest(listener, state, Some(place)).await;
                 }
             }
             Some(Err(error)) => return Err(error),
@@ -55,13 +56,13 @@ async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io:
     }
 }
 
-/// Serves those whose connection the kernel had completed when the server was told to end.
+/// Serves those whose connection the kernel had completed when the server was told to end, as far as
+/// there are places for them.
 async fn accept_the_rest(
     listener: &TcpListener,
     state: &Arc<State>,
-    place: OwnedPermit,
+    mut place: Option<OwnedPermit>,
 ) -> io::Result<()> {
-    let mut place = Some(place);
     loop {
         let Some(free) = place.take().or_else(|| state.places.clone().try_acquire_owned().ok())
         else {
@@ -71,7 +72,7 @@ async fn accept_the_rest(
             Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
             Poll::Pending => Poll::Ready(None),
         });
-        match crate::coop::unconstrained(waiting).await {
+        match coop::unconstrained(waiting).await {
             Some(Ok((stream, _peer))) => begin(state, stream, free)?,
             Some(Err(error)) if concerns_one_connection(&error) => place = Some(free),
             Some(Err(_)) | None => return Ok(()),
@@ -115,7 +116,8 @@ async fn serve(stream: TcpStream, place: Open) {
     let service = Arc::clone(&state.service);
     let connection = Connection::new(stream, service, Arc::clone(&state.shared));
     let stop = pin!(state.stop.wait());
-    let ended = Served { connection, state, stop, asked: false, limit: None }.await;
+    let (asked, told, lingers, limit) = (false, false, false, None);
+    let ended = Served { connection, state, stop, asked, told, lingers, limit }.await;
     if ended == End::CutOff {
         state.cut_off.fetch_add(1, Ordering::Relaxed);
     }
@@ -125,7 +127,7 @@ async fn serve(stream: TcpStream, place: Open) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     ByItself,
-    /// The peer did not close its side in time; all that it wanted was answered.
+    /// The peer did not close its side in time; what could be answered was.
     Lingered,
     CutOff,
 }
@@ -137,13 +139,12 @@ struct Served<'a, S> {
     stop: Pin<&'a mut S>,
     /// The wait for the stop has this task's waker, which stays the same.
     asked: bool,
-    limit: Option<Limit>,
-}
-
-/// What ends a connection that does not end by itself.
-struct Limit {
-    sleep: Pin<Box<Sleep>>,
-    end: End,
+    /// The connection knows that the server was told to end.
+    told: bool,
+    /// The time to linger has begun.
+    lingers: bool,
+    /// When to end a connection that does not end by itself.
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Future<Output = ()>> Future for Served<'_, S> {
@@ -152,27 +153,32 @@ impl<S: Future<Output = ()>> Future for Served<'_, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let this = &mut *self;
         if this.must_stop(cx) {
+            this.told = true;
             this.connection.stop();
-            let deadline = Instant::now() + this.state.grace();
-            this.limit = Some(Limit::new(sleep_until(deadline), End::CutOff));
+            // The order to end may be here sooner than the event that tells of a request.
+            this.connection.io().look_again();
+            this.end_within(this.state.grace());
         }
         if Pin::new(&mut this.connection).poll(cx).is_ready() {
             return Poll::Ready(End::ByItself);
         }
-        if this.limit.is_none() && this.connection.phase() == Phase::Linger {
-            this.limit = Some(Limit::new(sleep(LINGER), End::Lingered));
+        if !this.lingers && this.connection.phase() == Phase::Linger {
+            this.lingers = true;
+            this.end_within(LINGER);
         }
-        match &mut this.limit {
-            Some(limit) => limit.sleep.as_mut().poll(cx).map(|()| limit.end),
-            None => Poll::Pending,
-        }
+        let Some(limit) = &mut this.limit else { return Poll::Pending };
+        // A handler that spends the whole budget in each poll must not keep its limit from being
+        // looked at.
+        let _unlimited = coop::unlimited();
+        ready!(limit.as_mut().poll(cx));
+        Poll::Ready(if this.lingers { End::Lingered } else { End::CutOff })
     }
 }
 
 impl<S: Future<Output = ()>> Served<'_, S> {
     /// Whether the server was told to end, and this connection does not know yet.
     fn must_stop(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.limit.as_ref().is_some_and(|limit| limit.end == End::CutOff) {
+        if self.told {
             return false;
         }
         if std::mem::replace(&mut self.asked, true) {
@@ -180,11 +186,13 @@ impl<S: Future<Output = ()>> Served<'_, S> {
         }
         self.stop.as_mut().poll(cx).is_ready()
     }
-}
 
-impl Limit {
-    fn new(sleep: Sleep, end: End) -> Self {
-        Self { sleep: Box::pin(sleep), end }
+    /// Limits what is left of the connection's time, where it is not limited to less.
+    fn end_within(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        if self.limit.as_ref().is_none_or(|limit| deadline < limit.deadline()) {
+            self.limit = Some(Box::pin(sleep_until(deadline)));
+        }
     }
 }
 

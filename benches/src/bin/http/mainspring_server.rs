@@ -1,4 +1,4 @@
-//! mainspring's own server, as it is: with all its limits and deadlines.
+//! mainspring's own server, as it is, with all its limits.
 
 use super::{BODY, Failure, READY};
 use mainspring::http::{Request, Router, Server};

@@ -1,0 +1,233 @@
+//! Registrations with real descriptors and reactors that the test turns itself.
+
+use super::*;
+use crate::primitives::{AtomicUsize, Ordering};
+use crate::util::WakeList;
+use std::io::{self, Read, Write};
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    fn new() -> (Arc<Self>, Waker) {
+        let counter = Arc::new(Self::default());
+        (Arc::clone(&counter), Waker::from(counter))
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Turned {
+    reactor: Arc<Reactor>,
+    poller: Poller,
+}
+
+impl Turned {
+    fn new(runtime: u64) -> Self {
+        let (reactor, poller, _alarm) = Reactor::new(NonZeroU64::new(runtime).unwrap()).unwrap();
+        Self { reactor, poller }
+    }
+
+    /// Takes what there is from the kernel; it is delivered by `dispatch` only.
+    fn wait(&mut self) {
+        self.poller.wait(Some(Duration::ZERO)).unwrap();
+    }
+
+    fn dispatch(&self) -> usize {
+        let mut wakes = WakeList::new();
+        let count = self.reactor.dispatch(&self.poller, &mut wakes);
+        wakes.wake_all();
+        count
+    }
+
+    fn turn(&mut self) -> usize {
+        self.wait();
+        self.dispatch()
+    }
+
+    fn shut_down(&self) {
+        let mut wakes = WakeList::new();
+        self.reactor.shut_down(&mut wakes);
+        wakes.wake_all();
+    }
+}
+
+struct End {
+    stream: UnixStream,
+    registration: Arc<Registration>,
+}
+
+/// One end that the test waits for, and the other.
+fn pair() -> (End, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    (End { stream: near, registration: Registration::new() }, far)
+}
+
+impl End {
+    /// Waits for `direction` after an attempt that would have blocked.
+    fn wait(
+        &self,
+        direction: Direction,
+        on: Option<&Turned>,
+        key: &mut WaitKey,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        while let Some(seen) = self.registration.look(direction) {
+            self.registration.disprove(direction, seen);
+        }
+        self.wait_again(direction, on, key, waker)
+    }
+
+    fn wait_again(
+        &self,
+        direction: Direction,
+        on: Option<&Turned>,
+        key: &mut WaitKey,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        let mut cx = Context::from_waker(waker);
+        let current = on.map(|on| &on.reactor);
+        self.registration.poll_wait(self.stream.as_fd(), direction, current, key, &mut cx)
+    }
+}
+
+#[test]
+fn an_event_wakes_all_who_wait_in_its_direction() {
+    let mut on = Turned::new(1);
+    let (end, mut far) = pair();
+    // Full, so that writing has to wait.
+    while (&end.stream).write(&[0; 4096]).is_ok() {}
+    let wakers: Vec<_> = (0..4).map(|_| Counter::new()).collect();
+    let mut keys = [WaitKey::Future(0), WaitKey::Future(0), WaitKey::Poll, WaitKey::Future(0)];
+    for (n, key) in keys.iter_mut().enumerate() {
+        let direction = if n == 3 { Direction::Write } else { Direction::Read };
+        assert!(end.wait(direction, Some(&on), key, &wakers[n].1).is_pending());
+    }
+    assert_eq!(on.turn(), 0);
+    end.registration.give_up(Direction::Read, keys[1]);
+    assert_eq!(Arc::strong_count(&wakers[1].0), 2, "its waker was not kept");
+    far.write_all(b"x").unwrap();
+    on.turn();
+    let counts: Vec<_> = wakers.iter().map(|(counter, _)| counter.count()).collect();
+    assert_eq!(counts, [1, 0, 1, 0]);
+    assert!(end.registration.look(Direction::Read).is_some());
+    assert!(end.registration.look(Direction::Write).is_none());
+
+    far.read_exact(&mut [0; 4096]).unwrap();
+    far.set_nonblocking(true).unwrap();
+    while far.read(&mut [0; 4096]).is_ok() {}
+    on.turn();
+    let counts: Vec<_> = wakers.iter().map(|(counter, _)| counter.count()).collect();
+    assert_eq!(counts, [1, 0, 1, 1]);
+}
+
+#[test]
+fn an_event_on_its_way_to_a_closed_descriptor_reaches_nobody() {
+    let mut on = Turned::new(1);
+    let (first, mut far) = pair();
+    let (counter, waker) = Counter::new();
+    let mut key = WaitKey::Future(0);
+    assert!(first.wait(Direction::Read, Some(&on), &mut key, &waker).is_pending());
+    far.write_all(b"x").unwrap();
+    on.wait();
+    // The event is here but not delivered; its slot gets another tenant.
+    first.registration.unbind(first.stream.as_fd());
+    let (second, _far) = pair();
+    let mut key = WaitKey::Future(0);
+    assert!(second.wait(Direction::Read, Some(&on), &mut key, &waker).is_pending());
+    assert_eq!(on.dispatch(), 0);
+    assert!(second.registration.look(Direction::Read).is_none());
+    assert_eq!(counter.count(), 0);
+}
+
+#[test]
+fn a_descriptor_moves_to_another_runtime_with_both_directions() {
+    let (mut a, mut b) = (Turned::new(1), Turned::new(2));
+    let (end, mut far) = pair();
+    while (&end.stream).write(&[0; 4096]).is_ok() {}
+    let ((read, read_waker), (write, write_waker)) = (Counter::new(), Counter::new());
+    let (mut read_key, mut write_key) = (WaitKey::Poll, WaitKey::Poll);
+    assert!(end.wait(Direction::Read, Some(&a), &mut read_key, &read_waker).is_pending());
+    assert!(end.wait(Direction::Write, Some(&b), &mut write_key, &write_waker).is_pending());
+    far.write_all(b"x").unwrap();
+    assert_eq!(a.turn(), 0, "it was taken along");
+    assert_eq!(b.turn(), 1);
+    assert_eq!((read.count(), write.count()), (1, 0));
+    // Without a runtime of its own, whoever waits stays where the descriptor is.
+    assert!(end.wait(Direction::Read, None, &mut read_key, &read_waker).is_pending());
+}
+
+#[test]
+fn another_reactor_of_the_same_runtime_takes_nothing_over() {
+    let (mut a, mut b) = (Turned::new(1), Turned::new(1));
+    let (end, mut far) = pair();
+    let (counter, waker) = Counter::new();
+    let mut key = WaitKey::Poll;
+    assert!(end.wait(Direction::Read, Some(&a), &mut key, &waker).is_pending());
+    assert!(end.wait(Direction::Read, Some(&b), &mut key, &waker).is_pending());
+    far.write_all(b"x").unwrap();
+    assert_eq!((b.turn(), a.turn(), counter.count()), (0, 1, 1));
+}
+
+#[test]
+fn the_end_of_a_reactor_is_told_and_another_one_takes_over() {
+    let a = Turned::new(1);
+    let (end, mut far) = pair();
+    let (counter, waker) = Counter::new();
+    let mut key = WaitKey::Future(0);
+    assert!(end.wait(Direction::Read, Some(&a), &mut key, &waker).is_pending());
+    a.shut_down();
+    assert_eq!(counter.count(), 1);
+    for on in [None, Some(&a)] {
+        let Poll::Ready(Err(error)) = end.wait(Direction::Read, on, &mut key, &waker) else {
+            panic!("an ended reactor watches nothing");
+        };
+        assert!(error.get_ref().unwrap().is::<NoReactor>());
+    }
+    let mut b = Turned::new(2);
+    assert!(end.wait(Direction::Read, Some(&b), &mut key, &waker).is_pending());
+    far.write_all(b"x").unwrap();
+    assert_eq!((b.turn(), counter.count()), (1, 2));
+}
+
+#[test]
+fn what_nobody_can_watch_is_tried_again() {
+    let (end, _far) = pair();
+    let (_, waker) = Counter::new();
+    let mut key = WaitKey::Poll;
+    let poll = end.wait(Direction::Read, None, &mut key, &waker);
+    assert!(matches!(poll, Poll::Ready(Err(_))));
+    assert!(end.registration.look(Direction::Read).is_some());
+}
+
+#[test]
+fn a_new_waker_takes_the_place_of_the_old_one() {
+    let mut on = Turned::new(1);
+    let (end, mut far) = pair();
+    let ((first, first_waker), (second, second_waker)) = (Counter::new(), Counter::new());
+    let mut key = WaitKey::Future(0);
+    assert!(end.wait(Direction::Read, Some(&on), &mut key, &first_waker).is_pending());
+    let before = key;
+    assert!(end.wait(Direction::Read, Some(&on), &mut key, &second_waker).is_pending());
+    assert_eq!(key, before);
+    drop(first_waker);
+    assert_eq!(Arc::strong_count(&first), 1);
+    far.write_all(b"x").unwrap();
+    on.turn();
+    assert_eq!((first.count(), second.count()), (0, 1));
+}

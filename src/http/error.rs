@@ -212,6 +212,23 @@ impl fmt::Display for BadParam {
     }
 }
 
+/// A handler asked for a state that its router does not have. Answered with 500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingState(pub(super) &'static str);
+
+impl MissingState {
+    fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
+impl fmt::Display for MissingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the router has no state of type `{}`: give it one by `with_state`", self.0)
+    }
+}
+
+impl error::Error for MissingState {}
 impl error::Error for BodyError {}
 impl error::Error for BadQuery {}
 impl error::Error for BadParam {}
@@ -247,4 +264,4 @@ macro_rules! answered {
         }
     )*};
 }
-answered!(BodyError, JsonError, BadQuery, BadParam);
+answered!(BodyError, JsonError, BadQuery, BadParam, MissingState);

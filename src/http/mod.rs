@@ -9,8 +9,11 @@
 pub(crate) mod codec;
 
 pub(crate) mod connection;
+mod cors;
 mod error;
 mod incoming;
+mod metrics;
+mod middleware;
 mod percent;
 mod request;
 mod response;
@@ -21,7 +24,10 @@ pub(crate) mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use error::{BadParam, BadQuery, BodyError, Error, JsonError};
+pub use cors::{Cors, CorsError, CorsLayer};
+pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
+pub use metrics::{RouteMetrics, RouteSnapshot, Times};
+pub use middleware::{Middleware, Next};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};

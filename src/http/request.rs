@@ -1,16 +1,16 @@
 //! Requests, as handlers see them.
 
 use super::codec::Head;
-use super::error::{BadParam, BadQuery, BodyError, JsonError};
+use super::error::{BadParam, BadQuery, BodyError, JsonError, MissingState};
 use super::incoming::Incoming;
 use super::percent;
 use super::router::Matched;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A request: its head, and its body as it comes.
 ///
@@ -38,11 +38,19 @@ pub struct Request {
     matched: Option<Matched>,
     uri: OnceLock<Box<Uri>>,
     headers: OnceLock<Box<HeaderMap>>,
+    extensions: Extensions,
 }
 
 impl Request {
     pub(super) fn new(head: Head, body: Incoming) -> Self {
-        Self { head, body, matched: None, uri: OnceLock::new(), headers: OnceLock::new() }
+        Self {
+            head,
+            body,
+            matched: None,
+            uri: OnceLock::new(),
+            headers: OnceLock::new(),
+            extensions: Extensions::new(),
+        }
     }
 
     #[cfg(test)]
@@ -139,6 +147,27 @@ impl Request {
             .map_err(BadParam::not_utf8(name))?
             .parse()
             .map_err(|e: T::Err| BadParam::Invalid { name: name.to_owned(), reason: e.to_string() })
+    }
+
+    /// The value of this type that [`Router::with_state`](super::Router::with_state) shares.
+    ///
+    /// # Errors
+    ///
+    /// The router has none. Answered with 500: it is the server's fault.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, MissingState> {
+        let state = self.matched.as_ref().and_then(Matched::state);
+        state.ok_or(MissingState(std::any::type_name::<T>()))
+    }
+
+    /// What a [`Middleware`](super::Middleware) has said of this request.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Where a [`Middleware`](super::Middleware) says something of this request to what comes
+    /// behind it.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
     }
 
     /// The query, `application/x-www-form-urlencoded`, as a `T`.

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode, Version, header};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-fn request(head: &str, body: &'static str) -> Request {
+pub(super) fn request(head: &str, body: &'static str) -> Request {
     let mut decoder = Decoder::new();
     match decoder.decode(head.as_bytes(), &Limits::default()) {
         Ok((_, Event::Head(head))) => {
@@ -20,16 +20,16 @@ fn request(head: &str, body: &'static str) -> Request {
     }
 }
 
-fn get(target: &str) -> Request {
+pub(super) fn get(target: &str) -> Request {
     request(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), "")
 }
 
-fn ask(service: &impl Service, method: &str, target: &str) -> Response {
+pub(super) fn ask(service: &impl Service, method: &str, target: &str) -> Response {
     let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
     service.call(request(&head, "")).now_or_never().expect("a ready answer")
 }
 
-fn body(mut response: Response) -> String {
+pub(super) fn body(mut response: Response) -> String {
     String::from_utf8(response.take_body().into_bytes().to_vec()).unwrap()
 }
 
@@ -121,116 +121,6 @@ fn a_field_cannot_end_its_line() {
     }
 }
 
-fn app() -> App {
-    Router::new()
-        .get("/", |_| async { "root" })
-        .get("/users/{id}", |req: Request| async move {
-            Ok::<_, Error>(req.param::<u64>("id")?.to_string())
-        })
-        .put("/users/{id}", |_| async { "put" })
-        .get("/users/me", |_| async { "me" })
-        .get("/a/{x}/b/{y}", |req: Request| async move {
-            Ok::<_, BadParam>(req.param::<String>("y")? + &req.param::<String>("x")?)
-        })
-        .get("/files/{*rest}", |req: Request| async move { req.param::<String>("rest") })
-        .get("/img/{name}.png", |req: Request| async move { req.param::<String>("name") })
-        .get("/{{literal}}/{p}", |req: Request| async move { req.param::<String>("p") })
-        .post("/only", |_| async { StatusCode::ACCEPTED })
-        .head("/headed", |_| async { (StatusCode::ACCEPTED, "") })
-        .get("/headed", |_| async { "" })
-        .get("/unknown/{p}", |req: Request| async move { req.param::<String>("q") })
-        .into_app()
-        .unwrap()
-}
-
-#[test]
-fn routes_and_parameters() {
-    let app = app();
-    for (target, text) in [
-        ("/", "root"),
-        ("/?q", "root"),
-        ("/users/7", "7"),
-        ("/users/me", "me"),
-        ("/a/1/b/2", "21"),
-        ("/a/x%20y/b/%2F", "/x y"),
-        ("/files/a/b.txt", "a/b.txt"),
-        ("/img/cat.png", "cat"),
-        ("/{literal}/v", "v"),
-        ("http://host/users/8?x", "8"),
-    ] {
-        let answer = ask(&app, "GET", target);
-        assert_eq!((answer.status(), &*body(answer)), (StatusCode::OK, text), "{target}");
-    }
-    for (target, status) in [
-        ("/users/x", 400),
-        ("/users/%ff", 400),
-        ("/users", 404),
-        ("/users/", 404),
-        ("/unknown/x", 500),
-        ("//", 404),
-    ] {
-        assert_eq!(ask(&app, "GET", target).status(), status, "{target}");
-    }
-}
-
-#[test]
-fn methods() {
-    let app = app();
-    assert_eq!(body(ask(&app, "PUT", "/users/1")), "put");
-    assert_eq!(ask(&app, "HEAD", "/").status(), StatusCode::OK);
-    assert_eq!(ask(&app, "HEAD", "/headed").status(), StatusCode::ACCEPTED);
-    for (method, target, allow) in [
-        ("DELETE", "/users/1", "GET, PUT, HEAD"),
-        ("GET", "/only", "POST"),
-        ("HEAD", "/only", "POST"),
-        ("POST", "/headed", "HEAD, GET"),
-        ("BREW", "/", "GET, HEAD"),
-    ] {
-        let answer = ask(&app, method, target);
-        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {target}");
-        assert_eq!(answer.header("allow"), Some(allow));
-        assert_eq!(body(answer), format!(r#"{{"error":"{method} is not allowed here"}}"#));
-    }
-    assert_eq!(ask(&app, "OPTIONS", "*").status(), StatusCode::NOT_FOUND);
-    let request = request("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "");
-    assert_eq!(app.call(request).now_or_never().unwrap().status(), StatusCode::NOT_FOUND);
-}
-
-#[test]
-fn fallbacks() {
-    let app = Router::new()
-        .get("/a", |_| async { "a" })
-        .fallback(|req: Request| async move { req.path().to_owned() })
-        .into_app()
-        .unwrap();
-    assert_eq!(body(ask(&app, "GET", "/b")), "/b");
-    assert_eq!(ask(&app, "POST", "/a").status(), StatusCode::METHOD_NOT_ALLOWED);
-}
-
-#[test]
-fn bad_routes_are_told() {
-    let problem = |patterns: &[&str]| {
-        let router =
-            patterns.iter().fold(Router::new(), |router, p| router.get(p, |_| async { "" }));
-        router.into_app().unwrap_err()
-    };
-    assert_eq!(problem(&["a"]).problem, RouteProblem::NoSlash);
-    assert_eq!(problem(&[""]).problem, RouteProblem::NoSlash);
-    assert_eq!(problem(&["/a", "/a"]).problem, RouteProblem::Twice(Method::GET));
-    assert_eq!(
-        problem(&["/{a}", "/{b}"]),
-        RouteError {
-            pattern: "/{b}".into(),
-            problem: RouteProblem::Conflict { with: "/{a}".into() }
-        }
-    );
-    for malformed in ["/{", "/{}", "/}", "/{a}{b}", "/{*a}/b", "/{*}"] {
-        let error = problem(&[malformed]);
-        assert!(matches!(error.problem, RouteProblem::Malformed(_)), "{malformed}: {error}");
-        assert!(error.to_string().contains(malformed));
-    }
-}
-
 #[test]
 fn public_types_go_where_handlers_go() {
     fn shared<T: Send + Sync + 'static>() {}
@@ -238,6 +128,8 @@ fn public_types_go_where_handlers_go() {
     shared::<Request>();
     shared::<App>();
     shared::<Router>();
+    shared::<RouteMetrics>();
+    shared::<Next>();
     shared::<Error>();
     shared::<JsonError>();
     sent::<Response>();

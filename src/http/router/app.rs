@@ -1,0 +1,223 @@
+//! The router as it serves: a tree from paths to handlers.
+
+use super::error::{RouteError, RouteProblem};
+use super::site::{Matched, Site};
+use super::{Entry, Scope};
+use crate::http::metrics::Meter;
+use crate::http::middleware::wrap;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::http::service::{ResponseFuture, Service};
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
+use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
+
+/// A router that serves.
+pub struct App {
+    routes: matchit::Router<Route>,
+    /// What answers the rest under the prefixes of nested routers that say so.
+    nested: Option<matchit::Router<Arc<Handler>>>,
+    fallback: Handler,
+}
+
+impl App {
+    /// Puts the tree together.
+    pub(super) fn new(
+        entries: Vec<Entry>,
+        fallbacks: Vec<Entry>,
+        outermost: Scope,
+    ) -> Result<Self, RouteError> {
+        let mut routes: Vec<(String, Vec<Entry>)> = Vec::new();
+        for entry in entries {
+            if !entry.pattern.starts_with('/') {
+                return Err(RouteProblem::NoSlash.of(&entry.pattern));
+            }
+            match routes.iter_mut().find(|(pattern, _)| *pattern == entry.pattern) {
+                None => routes.push((entry.pattern.clone(), vec![entry])),
+                Some((pattern, same)) => {
+                    if same.iter().any(|other| other.method == entry.method) {
+                        return Err(RouteProblem::Twice(entry.method).of(pattern));
+                    }
+                    same.push(entry);
+                }
+            }
+        }
+        let mut tree = matchit::Router::new();
+        for (pattern, entries) in routes {
+            let route = Route::new(&pattern, entries)?;
+            tree.insert(&*pattern, route)
+                .map_err(|error| RouteProblem::from(error).of(&pattern))?;
+        }
+        let mut nested = None;
+        let mut fallback = None;
+        for entry in fallbacks {
+            let prefix = entry.pattern.clone();
+            let handler = entry.into_handler(None)?;
+            if prefix.is_empty() {
+                if fallback.replace(handler).is_some() {
+                    return Err(RouteProblem::TwoFallbacks.of("/"));
+                }
+                continue;
+            }
+            let tree = nested.get_or_insert_with(matchit::Router::new);
+            let handler = Arc::new(handler);
+            for rest in ["", "/", "/{*fallback}"] {
+                tree.insert(format!("{prefix}{rest}"), Arc::clone(&handler)).map_err(|error| {
+                    match RouteProblem::from(error) {
+                        RouteProblem::Conflict { with } if with == prefix => {
+                            RouteProblem::TwoFallbacks
+                        }
+                        other => other,
+                    }
+                    .of(&prefix)
+                })?;
+            }
+        }
+        let fallback = match fallback {
+            Some(fallback) => fallback,
+            None => {
+                let entry = Entry::new(String::new(), Method::OPTIONS, Arc::new(NotFound));
+                entry.within(&outermost).into_handler(None)?
+            }
+        };
+        Ok(Self { routes: tree, nested, fallback })
+    }
+
+    #[cold]
+    fn fallback(&self, path: &str) -> (&Handler, Vec<(u16, u16)>) {
+        match self.nested.as_ref().and_then(|nested| nested.at(path).ok()) {
+            Some(found) => (found.value, spans(path, &found.params)),
+            None => (&self.fallback, Vec::new()),
+        }
+    }
+}
+
+impl Service for App {
+    fn call(&self, mut request: Request) -> ResponseFuture {
+        let path = request.path();
+        let (handler, spans) = match self.routes.at(path) {
+            Ok(found) => (found.value.handler(request.method()), spans(path, &found.params)),
+            Err(_) => self.fallback(path),
+        };
+        if !handler.site.is_plain() {
+            request.set_matched(Matched::new(&handler.site, spans));
+        }
+        match &handler.meter {
+            None => handler.service.call(request),
+            Some(meter) => meter.measure(|| handler.service.call(request)),
+        }
+    }
+}
+
+/// Where the values of parameters lie in the path.
+#[inline]
+fn spans(path: &str, params: &matchit::Params<'_, '_>) -> Vec<(u16, u16)> {
+    let offset = |value: &str| value.as_ptr() as usize - path.as_ptr() as usize;
+    let spans = params.iter().map(|(_, v)| (offset(v), offset(v) + v.len()));
+    spans.map(|(start, end)| (start as u16, end as u16)).collect()
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+/// A service within its layers, and what its requests are told.
+pub(super) struct Handler {
+    service: Arc<dyn Service>,
+    site: Arc<Site>,
+    meter: Option<Arc<Meter>>,
+}
+
+impl Entry {
+    /// Its handler; `method` is what it is counted under.
+    fn into_handler(self, method: Option<&Method>) -> Result<Handler, RouteError> {
+        let site = Site::new(&self.pattern, self.states);
+        let site = site.map_err(|problem| problem.of(&self.pattern))?;
+        let meter = self.metrics.map(|metrics| metrics.add(method, &self.pattern));
+        let service = wrap(&self.layers, self.service);
+        Ok(Handler { service, site: Arc::new(site), meter })
+    }
+}
+
+struct Route {
+    methods: Vec<(Method, Handler)>,
+    /// Answers methods that have no handler.
+    refusal: Handler,
+}
+
+impl Route {
+    fn new(pattern: &str, entries: Vec<Entry>) -> Result<Self, RouteError> {
+        let methods: Vec<_> = entries.iter().map(|entry| entry.method.clone()).collect();
+        let refusal = Arc::new(Refusal { allow: allow(&methods) });
+        let mut around = Entry::new(pattern.to_owned(), Method::OPTIONS, refusal);
+        around.join(&entries);
+        let refusal = around.into_handler(None)?;
+        let with_method = |entry: Entry| {
+            let method = entry.method.clone();
+            entry.into_handler(Some(&method)).map(|handler| (method, handler))
+        };
+        let methods = entries.into_iter().map(with_method).collect::<Result<_, _>>()?;
+        Ok(Self { methods, refusal })
+    }
+
+    #[inline]
+    fn handler(&self, method: &Method) -> &Handler {
+        let of = |method: &Method| self.methods.iter().find(|(is, _)| is == method);
+        let found = match of(method) {
+            None if *method == Method::HEAD => of(&Method::GET),
+            found => found,
+        };
+        found.map_or(&self.refusal, |(_, handler)| handler)
+    }
+}
+
+/// What a route allows, as it stands in a field.
+fn allow(methods: &[Method]) -> Option<HeaderValue> {
+    let mut names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    if methods.contains(&Method::GET) && !methods.contains(&Method::HEAD) {
+        names.push("HEAD");
+    }
+    if !methods.contains(&Method::OPTIONS) {
+        names.push("OPTIONS");
+    }
+    HeaderValue::from_str(&names.join(", ")).ok()
+}
+
+/// Says what a route allows: as the answer to OPTIONS, as a refusal to others.
+struct Refusal {
+    allow: Option<HeaderValue>,
+}
+
+impl Service for Refusal {
+    fn call(&self, request: Request) -> ResponseFuture {
+        let mut answer = match request.method() {
+            &Method::OPTIONS => Response::new(StatusCode::NO_CONTENT),
+            method => Response::error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &format!("{method} is not allowed here"),
+            ),
+        };
+        if let Some(allow) = &self.allow {
+            answer.headers_mut().insert(header::ALLOW, allow.clone());
+        }
+        Box::pin(ready(answer))
+    }
+}
+
+/// The fallback of those who have none.
+struct NotFound;
+
+impl Service for NotFound {
+    fn call(&self, request: Request) -> ResponseFuture {
+        // `OPTIONS *` asks whether the server lives (RFC 9110, section 9.3.7).
+        let answer = match request.path() {
+            "*" => Response::new(StatusCode::NO_CONTENT),
+            _ => Response::error(StatusCode::NOT_FOUND, "not found"),
+        };
+        Box::pin(ready(answer))
+    }
+}

@@ -6,11 +6,14 @@
 //! Of HTTP it has the parts where others were attacked in their strict form (RFC 9112): a message
 //! whose end could be seen differently by somebody else is refused, and the connection closes.
 
+mod admission;
+mod bounds;
 pub(crate) mod codec;
 
 pub(crate) mod connection;
 mod cors;
 mod error;
+mod gate;
 mod incoming;
 mod metrics;
 mod middleware;
@@ -25,6 +28,7 @@ pub(crate) mod shared;
 mod tests;
 
 pub use cors::{Cors, CorsError, CorsLayer};
+pub use bounds::{BadBound, Bounds};
 pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
 pub use metrics::{RouteMetrics, RouteSnapshot, Times};
 pub use middleware::{Middleware, Next};

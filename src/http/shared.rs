@@ -1,24 +1,51 @@
 //! What the connections of one server have in common.
 
+use super::admission::Admission;
+use super::bounds::{Bounds, Live};
 use super::codec::Limits;
 use super::codec::encode::DateText;
 use crate::primitives::{AtomicU64, Mutex, Ordering};
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Limits, counts and spare buffers, shared by connections.
+/// Bounds, counts and spare buffers, shared by connections.
 ///
 /// A server has one, or one for each worker where their lock should not be shared.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(super) limits: Limits,
+    pub(super) bounds: Live,
+    pub(super) admission: Admission,
     pub(crate) counters: Counters,
     pub(super) buffers: Buffers,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, counters: Counters::default(), buffers: Buffers::default() }
+    pub(crate) fn new(bounds: impl Into<Bounds>) -> Self {
+        let bounds = bounds.into();
+        Self {
+            admission: Admission::new(&bounds),
+            bounds: Live::new(bounds),
+            counters: Counters::default(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Whole seconds after which a request that is refused now may be tried again.
+    pub(super) fn retry_after(&self, bounds: &Bounds) -> u64 {
+        self.admission.retry_after(self.counters.served(), bounds)
+    }
+}
+
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        let Limits { head, fields, target, body } = limits;
+        Self {
+            max_head: head,
+            max_headers: fields,
+            max_target: target,
+            max_body: body,
+            ..Self::default()
+        }
     }
 }
 
@@ -26,12 +53,32 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     served: AtomicU64,
+    refused: AtomicU64,
+    timed_out: AtomicU64,
 }
 
 impl Counters {
     /// Requests whose handler answered.
     pub(crate) fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were answered with 503, for want of a place.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Requests and answers that took too long.
+    pub(crate) fn timed_out(&self) -> u64 {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_timed_out(&self) {
+        self.timed_out.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn add_served(&self, n: u64) {

@@ -33,6 +33,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Tells the client to come back later.
+    #[cold]
+    pub(super) fn answer_busy(&mut self, exchange: &Exchange) {
+        self.shared.counters.add_refused();
+        let seconds = self.shared.retry_after(&self.seen.bounds);
+        let reason = "the server is busy: try again later";
+        let answer = Response::error(StatusCode::SERVICE_UNAVAILABLE, reason)
+            .with_header(header::RETRY_AFTER, seconds.into());
+        match self.write(answer, exchange) {
+            Follows::Nothing { keep } => self.next(keep),
+            Follows::Stream(_) => unreachable!("an error's body is whole"),
+        }
+    }
+
     #[cold]
     pub(super) fn answer_panic(&mut self, mut exchange: Exchange) {
         self.served += 1;
@@ -255,6 +269,7 @@ impl Exchange {
         modern: true,
         keep_alive: false,
         owes_continue: false,
+        place: None,
         body: None,
     };
 
@@ -265,6 +280,7 @@ impl Exchange {
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
             owes_continue: head.expects_continue(),
+            place: None,
             body: None,
         }
     }

@@ -110,6 +110,8 @@ pub(super) struct Output {
     sent: usize,
     /// A large body, which follows the buffer.
     tail: Bytes,
+    /// Bytes that were written since the connection began.
+    pub(super) total: u64,
 }
 
 impl Output {
@@ -181,6 +183,7 @@ impl Output {
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.total += n as u64;
             let of_buffer = n.min(self.buffer.len() - self.sent);
             self.sent += of_buffer;
             let of_tail = (n - of_buffer).min(self.tail.len());

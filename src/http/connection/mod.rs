@@ -33,6 +33,7 @@ mod body;
 #[cfg(all(test, not(loom)))]
 mod body_tests;
 mod buffers;
+mod expiry;
 #[cfg(all(test, not(loom)))]
 mod pipe;
 #[cfg(all(test, not(loom)))]
@@ -40,7 +41,10 @@ mod stream_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use super::admission::{Admitted, Waits};
+use super::bounds::Seen;
 use super::codec::{self, Decoder, Event, Head};
+use super::gate::Place;
 use super::incoming::Supply;
 use super::request::Request;
 use super::response::{Response, Stream};
@@ -82,6 +86,12 @@ pub(crate) struct Connection<S> {
     served: u64,
     /// How many of those the counter knows of.
     counted: u64,
+    /// The bounds, as they were when the present request began.
+    seen: Seen,
+    /// Bytes that came.
+    received: u64,
+    /// Requests whose head was complete.
+    begun: u64,
 }
 
 /// How a connection went.
@@ -109,6 +119,8 @@ pub(crate) enum Ended {
     Panicked,
     /// The body of an answer failed before its end.
     AnswerFailed,
+    /// The peer took too long.
+    TimedOut,
     /// The socket failed.
     Io(io::ErrorKind),
 }
@@ -120,6 +132,8 @@ pub(crate) enum Phase {
     Idle,
     /// For the rest of a request's head.
     Head,
+    /// For a place among the requests that are worked on.
+    Waiting,
     /// For the handler, or for the body of its answer.
     Handler,
     /// For the body of a request.
@@ -132,6 +146,7 @@ pub(crate) enum Phase {
 
 enum Stage {
     Head,
+    Waiting(Box<(Waits, Request)>, Exchange),
     Handling(ResponseFuture, Exchange),
     Answering(Answering, Exchange),
     /// The bytes of an unread body that may still be read.
@@ -156,6 +171,8 @@ struct Exchange {
     keep_alive: bool,
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
+    /// Its place among those that are worked on; given back with the last of the answer.
+    place: Option<Place>,
     /// Where the body goes that has not come yet.
     body: Option<Supply>,
 }
@@ -180,10 +197,14 @@ enum StreamFraming {
 
 impl<S> Connection<S> {
     pub(crate) fn new(io: S, service: Arc<dyn Service>, shared: Arc<Shared>) -> Self {
+        let seen = shared.bounds.see();
         Self {
             io,
             service,
             shared,
+            seen,
+            received: 0,
+            begun: 0,
             decoder: Decoder::new(),
             input: Input::default(),
             output: Output::default(),
@@ -224,6 +245,7 @@ impl<S> Connection<S> {
             Stage::Head => Phase::Head,
             Stage::Draining(_) => Phase::Body,
             Stage::Closing { .. } => Phase::Write,
+            Stage::Waiting(..) => Phase::Waiting,
             Stage::Handling(_, exchange) | Stage::Answering(_, exchange) => match &exchange.body {
                 Some(body) if body.channel().is_wanted() => Phase::Body,
                 _ => Phase::Handler,
@@ -241,6 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
         let ended = loop {
             let step = match &mut this.stage {
                 Stage::Head => this.poll_head(cx),
+                Stage::Waiting(..) => this.poll_waiting(cx),
                 Stage::Handling(..) => this.poll_handler(cx),
                 Stage::Answering(..) => this.poll_answer(cx),
                 Stage::Draining(_) => this.poll_drain(cx),
@@ -280,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.send_off(cx)?;
                 return Poll::Pending;
             };
-            match self.decoder.decode(self.input.bytes(), &self.shared.limits) {
+            match self.decoder.decode(self.input.bytes(), &self.seen.limits) {
                 Ok((n, Event::Head(head))) => {
                     charge.made_progress();
                     self.input.consume(n);
@@ -318,12 +341,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Hands a request to the service.
+    /// Sees to it that a request comes to the service, now or when there is a place.
     #[inline]
     fn begin(&mut self, head: Head) {
+        self.begun += 1;
+        self.shared.bounds.refresh(&mut self.seen);
         let mut exchange = Exchange::new(&head);
+        exchange.keep_alive &= self.begun < self.seen.bounds.max_requests;
         let body = self.begin_body(&head, &mut exchange);
         let request = Request::new(head, body);
+        match self.shared.admission.ask(&self.seen.bounds) {
+            Admitted::Now(place) => self.call(request, exchange, place),
+            Admitted::Later(waits) => {
+                self.stage = Stage::Waiting(Box::new((waits, request)), exchange);
+            }
+            Admitted::Full => {
+                drop(request);
+                self.answer_busy(&exchange);
+            }
+        }
+    }
+
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stage::Waiting(waiting, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
+        let Poll::Ready(place) = Pin::new(&mut waiting.0).poll(cx) else {
+            self.send_off(cx)?;
+            return Poll::Pending;
+        };
+        if let Stage::Waiting(waiting, exchange) = std::mem::replace(&mut self.stage, Stage::Head) {
+            self.call(waiting.1, exchange, place);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands a request to the service.
+    #[inline]
+    fn call(&mut self, request: Request, mut exchange: Exchange, place: Place) {
+        exchange.place = Some(place);
         match guarded(|| self.service.call(request)) {
             Ok(future) => self.stage = Stage::Handling(future, exchange),
             Err(Panicked) => self.answer_panic(exchange),
@@ -417,6 +471,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[inline]
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<()>> {
         let n = ready!(self.input.poll_fill(&mut self.io, cx, &self.shared.buffers, room))?;
+        self.received += n as u64;
         self.eof |= n == 0;
         Poll::Ready(Ok(()))
     }

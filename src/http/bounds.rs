@@ -1,0 +1,208 @@
+//! Every bound of a server, as one value that can be changed while it runs.
+
+use super::codec::Limits;
+use crate::primitives::{AtomicU64, Mutex, Ordering};
+use crate::sync::Semaphore;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a server allows, in numbers, bytes and times.
+///
+/// Each field says what happens at the bound. Made by the methods of the same names on
+/// [`ServerBuilder`](super::ServerBuilder), read and changed while the server runs by
+/// [`ServerHandle::bounds`](super::ServerHandle::bounds) and
+/// [`ServerHandle::set_bounds`](super::ServerHandle::set_bounds).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Connections at one time; at least 1. Further ones wait in the kernel. Default 25,000.
+    pub max_connections: usize,
+    /// Requests that handlers work on at one time; at least 1. Further ones wait. Default 1,024.
+    pub max_in_flight: usize,
+    /// Requests that wait for a handler; further ones are answered with 503 at once. Default 1,024.
+    pub max_waiting: usize,
+    /// How long a request waits for a handler before it is answered with 503. Default 10 s.
+    pub waiting_time: Duration,
+    /// Requests on one connection, after which it is closed; at least 1. Default: no bound.
+    pub max_requests: u64,
+    /// Bytes of a request's head, from 64 to 65,535; longer ones are answered with 431. Default
+    /// 32 KiB.
+    pub max_head: usize,
+    /// Field lines of a request, from 1 to 256; more are answered with 431. Default 100.
+    pub max_headers: usize,
+    /// Bytes of a request's target, at least 1; longer ones are answered with 414. Default 8 KiB.
+    pub max_target: usize,
+    /// Bytes of a request's body; longer ones are answered with 413. Default 2 MiB.
+    pub max_body: u64,
+    /// How long a request's head may take, from accept or the last answer; then 408. Default 10 s.
+    pub header_time: Duration,
+    /// How long a connection may be idle after an answer; then it is closed. Default 5 s.
+    pub keep_alive: Duration,
+    /// How long a body may take beside what [`body_rate`](Self::body_rate) allows; then 408. Default
+    /// 30 s.
+    pub body_time: Duration,
+    /// Bytes of a body per second that earn it more time; at least 1. Default 256.
+    pub body_rate: u64,
+    /// How long a client may take nothing of its answer; then it is cut off. Default 30 s.
+    pub write_time: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let Limits { head, fields, target, body } = Limits::default();
+        Self {
+            max_connections: 25_000,
+            max_in_flight: 1_024,
+            max_waiting: 1_024,
+            waiting_time: Duration::from_secs(10),
+            max_requests: u64::MAX,
+            max_head: head,
+            max_headers: fields,
+            max_target: target,
+            max_body: body,
+            header_time: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(5),
+            body_time: Duration::from_secs(30),
+            body_rate: 256,
+            write_time: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Bounds {
+    pub(super) fn check(&self) -> Result<(), BadBound> {
+        let permits = Semaphore::MAX_PERMITS as u64;
+        let unbounded = u64::MAX;
+        let settings = [
+            ("max_connections", self.max_connections as u64, 1, permits),
+            ("max_in_flight", self.max_in_flight as u64, 1, permits),
+            ("max_requests", self.max_requests, 1, unbounded),
+            ("max_head", self.max_head as u64, 64, Limits::HEAD_MAX as u64),
+            ("max_headers", self.max_headers as u64, 1, Limits::FIELDS_MAX as u64),
+            ("max_target", self.max_target as u64, 1, unbounded),
+            ("body_rate", self.body_rate, 1, unbounded),
+        ];
+        for (bound, value, least, most) in settings {
+            if !(least..=most).contains(&value) {
+                return Err(BadBound { bound, value, least, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// The part that the codec holds.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            head: self.max_head,
+            fields: self.max_headers,
+            target: self.max_target,
+            body: self.max_body,
+        }
+    }
+}
+
+/// A bound is out of its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadBound {
+    /// Its name.
+    pub bound: &'static str,
+    /// What was given.
+    pub value: u64,
+    /// The least that it takes.
+    pub least: u64,
+    /// The most that it takes.
+    pub most: u64,
+}
+
+impl fmt::Display for BadBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bound, value, least, most } = self;
+        write!(f, "{bound} is {value}, but must be from {least} to {most}")
+    }
+}
+
+impl std::error::Error for BadBound {}
+
+/// The bounds of a running server.
+///
+/// Connections keep a reference to the version that they last saw, and compare one number to find
+/// out whether there is a newer one.
+#[derive(Debug)]
+pub(super) struct Live {
+    version: AtomicU64,
+    current: Mutex<Arc<Bounds>>,
+}
+
+/// The bounds as a connection last saw them.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    version: u64,
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) limits: Limits,
+}
+
+impl Live {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { version: AtomicU64::new(0), current: Mutex::new(Arc::new(bounds)) }
+    }
+
+    pub(super) fn get(&self) -> Arc<Bounds> {
+        Arc::clone(&self.current.lock())
+    }
+
+    pub(super) fn see(&self) -> Seen {
+        // The version first: if it is older than the bounds, they are looked at once more than need
+        // be.
+        let version = self.version.load(Ordering::Acquire);
+        let bounds = self.get();
+        let limits = bounds.limits();
+        Seen { version, bounds, limits }
+    }
+
+    /// Brings `seen` up to date.
+    #[inline]
+    pub(super) fn refresh(&self, seen: &mut Seen) {
+        if self.version.load(Ordering::Acquire) != seen.version {
+            *seen = self.see();
+        }
+    }
+
+    pub(super) fn set(&self, bounds: Bounds) {
+        *self.current.lock() = Arc::new(bounds);
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_follows_what_is_set() {
+        let live = Live::new(Bounds::default());
+        let mut seen = live.see();
+        live.refresh(&mut seen);
+        assert_eq!(seen.bounds.max_body, 2 * 1024 * 1024);
+        live.set(Bounds { max_body: 5, ..Bounds::default() });
+        live.refresh(&mut seen);
+        assert_eq!((seen.bounds.max_body, seen.limits.body), (5, 5));
+    }
+
+    #[test]
+    fn bounds_out_of_range_are_told_by_name() {
+        assert_eq!(Bounds::default().check(), Ok(()));
+        for (bounds, name) in [
+            (Bounds { max_connections: 0, ..Bounds::default() }, "max_connections"),
+            (Bounds { max_in_flight: 0, ..Bounds::default() }, "max_in_flight"),
+            (Bounds { max_in_flight: usize::MAX, ..Bounds::default() }, "max_in_flight"),
+            (Bounds { max_requests: 0, ..Bounds::default() }, "max_requests"),
+            (Bounds { max_head: 63, ..Bounds::default() }, "max_head"),
+            (Bounds { max_headers: 257, ..Bounds::default() }, "max_headers"),
+            (Bounds { max_target: 0, ..Bounds::default() }, "max_target"),
+            (Bounds { body_rate: 0, ..Bounds::default() }, "body_rate"),
+        ] {
+            assert_eq!(bounds.check().unwrap_err().bound, name);
+        }
+    }
+}

@@ -60,7 +60,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// Why a request's body could not be read. Answered with 413 where it is too large, else 400.
+/// Why a request's body could not be read. Answered with 413 where it is too large, 500
+/// where it had been handed out, else 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -76,12 +77,15 @@ pub enum BodyError {
     Closed,
     /// It was asked for as text and is not UTF-8.
     NotUtf8,
+    /// [`Request::body`](super::Request::body) has handed it out.
+    Taken,
 }
 
 impl BodyError {
     fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Taken => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -105,6 +109,7 @@ impl fmt::Display for BodyError {
             Self::Io(kind) => write!(f, "the request body could not be read: {kind}"),
             Self::Closed => f.write_str("the request was answered before its body was read"),
             Self::NotUtf8 => f.write_str("request body is not UTF-8"),
+            Self::Taken => f.write_str("the request body was handed out before"),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Of HTTP it has the parts where others were attacked in their strict form (RFC 9112): a message
 //! whose end could be seen differently by somebody else is refused, and the connection closes.
 
+mod body;
 pub(crate) mod codec;
 
 pub(crate) mod connection;
@@ -21,9 +22,11 @@ mod router;
 mod server;
 mod service;
 pub(crate) mod shared;
+mod sse;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use body::Body;
 pub use cors::{Cors, CorsError, CorsLayer};
 pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
 pub use metrics::{RouteMetrics, RouteSnapshot, Times};
@@ -33,3 +36,4 @@ pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};
 pub use server::{BuildError, Drained, Server, ServerBuilder, ServerHandle};
 pub use service::{ResponseFuture, Service};
+pub use sse::{Sse, SseEvent};

@@ -1,6 +1,7 @@
 //! Requests, as handlers see them.
 
-use super::codec::Head;
+use super::body::Body;
+use super::codec::{BodyLength, Head};
 use super::error::{BadParam, BadQuery, BodyError, JsonError, MissingState};
 use super::incoming::Incoming;
 use super::percent;
@@ -178,6 +179,19 @@ impl Request {
     pub fn query<T: DeserializeOwned>(&self) -> Result<T, BadQuery> {
         serde_urlencoded::from_str(self.query_str().unwrap_or_default())
             .map_err(|error| BadQuery(error.to_string()))
+    }
+
+    /// The body, to be read piece by piece; what was not read before is in it.
+    ///
+    /// It is handed out once: then it is [`BodyError::Taken`] for all who ask the request.
+    pub fn body(&mut self) -> Body {
+        let incoming = std::mem::replace(&mut self.body, Incoming::Taken);
+        let left = match (&incoming, self.head.body()) {
+            (Incoming::Full(bytes), _) => Some(bytes.len() as u64),
+            (Incoming::Partial(..), BodyLength::Known(length)) => Some(length),
+            _ => None,
+        };
+        Body::new(incoming, left)
     }
 
     /// The whole body.

@@ -33,6 +33,15 @@ impl Incoming {
         poll_fn(|cx| self.poll_collect(cx)).await
     }
 
+    /// All of it, if that is here.
+    pub(super) fn collected(&self) -> Result<Bytes, BodyError> {
+        match self {
+            Self::Full(bytes) => Ok(bytes.clone()),
+            Self::Partial(..) => Err(BodyError::NotRead),
+            Self::Taken => Err(BodyError::Taken),
+        }
+    }
+
     /// The next piece; nothing at the end.
     pub(super) fn poll_chunk(
         &mut self,

@@ -73,7 +73,7 @@ pub(crate) mod scheduler;
 
 pub(crate) mod runtime;
 
-pub mod io;
+pub(crate) mod io;
 pub mod net;
 pub mod time;
 

@@ -203,6 +203,25 @@ fn an_event_for_a_closed_descriptor_reaches_nobody() {
 }
 
 #[test]
+fn a_read_that_is_given_up_keeps_no_waker() {
+    in_runtime(|| async {
+        let (client, server) = pair().await;
+        let (counter, waker) = Counter::new();
+        for _ in 0..10 {
+            let mut buffer = [0];
+            let mut read = Box::pin(server.read(&mut buffer));
+            assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(Arc::strong_count(&counter), 3);
+            drop(read);
+            assert_eq!(Arc::strong_count(&counter), 2, "its waker was kept");
+        }
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(server.read(&mut [0]).await.unwrap(), 1);
+        assert_eq!(counter.count(), 0);
+    });
+}
+
+#[test]
 fn descriptors_are_opened_and_closed_while_events_are_on_their_way() {
     in_runtime(|| async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
@@ -250,5 +269,42 @@ fn without_a_runtime_waiting_is_an_error_and_not_waiting_works() {
             assert!(client.read(&mut [0; 4]).await.is_err());
             drop(server);
         });
+    });
+}
+
+/// Urgent data cuts reads short, although more has arrived behind it.
+#[test]
+fn urgent_data_holds_nothing_up() {
+    in_runtime(|| async {
+        for waits in [false, true] {
+            let (client, server) = pair().await;
+            client.set_nodelay(true).unwrap();
+            let reading = spawn(async move {
+                let mut got = Vec::new();
+                let mut buffer = [0; 64];
+                loop {
+                    match server.read(&mut buffer).await.unwrap() {
+                        0 => return got,
+                        count => got.extend_from_slice(&buffer[..count]),
+                    }
+                    if got.ends_with(b".") {
+                        return got;
+                    }
+                }
+            });
+            for n in 0..9 {
+                if waits {
+                    sleep(ms(2)).await;
+                }
+                client.write_all(&[b'0' + n]).await.unwrap();
+                SockRef::from(&client).send_out_of_band(b"!").unwrap();
+                client.write_all(&[b'0' + n, b'.'][..if n == 8 { 2 } else { 1 }]).await.unwrap();
+            }
+            let got = timeout(Duration::from_secs(20), reading).await;
+            let got = got.expect("data behind urgent data is not read").unwrap();
+            let plain: Vec<_> = got.into_iter().filter(|byte| *byte != b'!').collect();
+            assert_eq!(plain, b"001122334455667788.");
+            drop(client);
+        }
     });
 }

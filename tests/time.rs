@@ -224,6 +224,21 @@ fn a_sleep_waits_through_the_end_of_its_runtime_in_another() {
 }
 
 #[test]
+fn the_end_of_a_runtime_wakes_those_who_sleep_in_it() {
+    within(|| {
+        let rt = runtime();
+        let (counter, waker) = Counter::new();
+        let mut sleeping = polled_on(&rt, HOUR);
+        rt.block_on(async {
+            assert!(sleeping.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        });
+        drop(rt);
+        assert_eq!(counter.count(), 1);
+        assert!(!sleeping.is_elapsed());
+    });
+}
+
+#[test]
 fn time_outs() {
     within(|| {
         block_on(async {

@@ -42,6 +42,8 @@ pub(crate) use set::HookSet;
 ///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads.
 /// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
 ///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
+/// - It must not drop the runtime (out of a thread-local, say), which would wait for the event that
+///   the hook is in the middle of.
 /// - It must be short and must not block: the runtime waits for it.
 /// - It must not keep a [`Handle`](crate::Handle) of its own runtime: the two would keep each other
 ///   in memory after the runtime's end. It can ask for [`Handle::try_current`](crate::Handle) when
@@ -54,12 +56,13 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = task;
     }
 
-    /// A task is about to be polled.
+    /// A task is about to be polled, or dropped because it was aborted.
     fn on_poll_start(&self, task: &TaskInfo) {
         let _ = task;
     }
 
-    /// A poll of a task ended; after the last one, [`on_finish`](Self::on_finish) came before.
+    /// What [`on_poll_start`](Self::on_poll_start) announced is done; if the task ended by it,
+    /// [`on_finish`](Self::on_finish) came before.
     fn on_poll_end(&self, task: &TaskInfo, outcome: PollOutcome) {
         let _ = (task, outcome);
     }

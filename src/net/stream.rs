@@ -83,7 +83,8 @@ impl TcpStream {
         Self { source: Source::new(stream) }
     }
 
-    /// Reads what has arrived, at most as much as fits; 0 is the end of what the peer sends.
+    /// Reads what has arrived, at most as much as fits; 0 is the end of what the peer sends, unless
+    /// `buffer` is empty. It waits until there is something, also with an empty buffer.
     ///
     /// # Errors
     ///
@@ -180,8 +181,12 @@ impl TcpStream {
         self.source.get().peer_addr()
     }
 
-    /// The next read asks the kernel, even if no event has told of anything to read.
-    pub(crate) fn look_again(&self) {
+    /// Makes the next read ask the kernel, even if no event has told of anything to read.
+    ///
+    /// Events are told when the event loop is asked for them, so what is known of a socket may be a
+    /// turn old. Whoever must not miss what has arrived by now, before it closes the connection for
+    /// example, calls this first.
+    pub fn look_again(&self) {
         self.source.assume_ready(Direction::Read);
     }
 

@@ -13,6 +13,9 @@ const READ_CLOSED: u64 = 1 << 2;
 const WRITE_CLOSED: u64 = 1 << 3;
 /// The reactor that watched the descriptor has ended.
 const SHUTDOWN: u64 = 1 << 4;
+/// Urgent data came at least once. A read stops short in front of it, so that from then on a short
+/// read does not say that all was taken.
+const URGENT: u64 = 1 << 5;
 
 /// The upper half counts events, and wraps: a count is mistaken for an earlier one only if exactly
 /// 2³² events arrive during one attempt to read or write.
@@ -55,6 +58,7 @@ impl News {
             (event.is_write_closed(), WRITE_CLOSED),
             // Whoever tries next gets the error, whichever way it tries.
             (event.is_error(), READABLE | WRITABLE),
+            (event.is_priority(), READABLE | URGENT),
         ] {
             bits |= if said { bit } else { 0 };
         }
@@ -103,10 +107,12 @@ impl Readiness {
 
     /// The attempt based on `seen` took all there was, and would have blocked had it gone on.
     ///
-    /// What is closed stays known.
+    /// What is closed stays known. Where urgent data may have cut a read short, nothing is concluded.
     #[inline]
     pub(super) fn exhaust(&self, direction: Direction, seen: Seen) {
-        self.forget(direction.open(), seen);
+        if direction == Direction::Write || seen.0 & URGENT == 0 {
+            self.forget(direction.open(), seen);
+        }
     }
 
     /// The attempt based on `seen` would have blocked, so everything that spoke for it was wrong.
@@ -187,6 +193,19 @@ mod tests {
         let seen = word.look(Direction::Read).unwrap();
         word.exhaust(Direction::Read, seen);
         assert!(word.look(Direction::Read).is_some());
+        word.disprove(Direction::Read, seen);
+        assert!(word.look(Direction::Read).is_none());
+    }
+
+    #[test]
+    fn after_urgent_data_a_short_read_says_nothing() {
+        let word = Readiness::new();
+        word.set(News(READABLE | URGENT));
+        let seen = word.look(Direction::Read).unwrap();
+        word.exhaust(Direction::Read, seen);
+        assert!(word.look(Direction::Read).is_some());
+        word.exhaust(Direction::Write, seen);
+        assert!(word.look(Direction::Write).is_none());
         word.disprove(Direction::Read, seen);
         assert!(word.look(Direction::Read).is_none());
     }

@@ -11,6 +11,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+/// Linux tells of urgent data apart.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READ: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READ: Interest = Interest::READABLE;
+
 /// What a descriptor has for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Registration {
@@ -137,7 +143,7 @@ impl Registration {
         current: Option<&Arc<Reactor>>,
     ) -> io::Result<()> {
         let wanted = match direction {
-            Direction::Read => Interest::READABLE,
+            Direction::Read => READ,
             Direction::Write => Interest::WRITABLE,
         };
         let mut binding = self.binding.lock();

@@ -78,6 +78,12 @@ fn pair() -> (End, UnixStream) {
     (End { stream: near, registration: Registration::new() }, far)
 }
 
+impl Drop for End {
+    fn drop(&mut self) {
+        self.registration.unbind(self.stream.as_fd());
+    }
+}
+
 impl End {
     /// Waits for `direction` after an attempt that would have blocked.
     fn wait(

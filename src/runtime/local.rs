@@ -8,7 +8,6 @@ use crate::task::{self, JoinHandle};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::pin::pin;
 
 /// A runtime that lives on the thread that made it, and runs futures that need not be `Send`.
 ///
@@ -16,7 +15,8 @@ use std::pin::pin;
 /// ended by then go on in the next one.
 ///
 /// Dropping it ends all its tasks: their futures are dropped on this thread, and their handles
-/// answer that they were cancelled. Wakers, handles and sockets that outlive it are harmless.
+/// answer that they were cancelled. Wakers, handles and sockets that outlive it are harmless; as long
+/// as there is one, the descriptors of the event loop (three) stay open.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ impl LocalRuntime {
             "block_on was called inside a runtime, whose thread it would block: await the future \
              instead, or spawn it"
         );
-        match self.scheduler.block_on(pin!(future)) {
+        match self.scheduler.block_on(future) {
             Ok(output) => output,
             Err(reentered) => panic!("{reentered}"),
         }

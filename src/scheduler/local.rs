@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU64;
-use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -173,12 +173,11 @@ impl Local {
     /// # Errors
     ///
     /// [`Reentered`] if the thread runs this scheduler already.
-    pub(crate) fn block_on<F: Future>(
-        &self,
-        mut root: Pin<&mut F>,
-    ) -> Result<F::Output, Reentered> {
+    pub(crate) fn block_on<F: Future>(&self, root: F) -> Result<F::Output, Reentered> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reentered)?;
         let _entered = context::enter(Rc::clone(&self.current));
+        // Dropped before the runtime is left, so that its drop finds what a task's would.
+        let mut root = pin!(root);
         let waker = Waker::from(Arc::clone(&self.root));
         let mut cx = Context::from_waker(&waker);
         // A swap, as a store would cut off what an earlier root's waker releases just now: its wake
@@ -307,7 +306,7 @@ impl Local {
 
     /// Ends all tasks and all waits; see the module's documentation.
     fn shut_down(&self) {
-        let _entered = context::enter(Rc::clone(&self.current));
+        let entered = context::enter(Rc::clone(&self.current));
         self.home.close();
         let mut wakes = WakeList::new();
         loop {
@@ -331,6 +330,8 @@ impl Local {
         drop(inbox);
         debug_assert!(left.is_empty(), "a task was queued after all had ended");
         self.current.driver.shut_down(&mut wakes);
+        // Nothing of this runtime runs any more; who is told now must not take it for the current.
+        drop(entered);
         wakes.wake_all();
     }
 }

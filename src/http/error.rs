@@ -2,14 +2,19 @@
 
 use super::response::{IntoResponse, Response};
 use super::{codec, percent};
-use http::StatusCode;
+use crate::task::{Busy, JoinError};
+use crate::time::Elapsed;
+use http::{StatusCode, header};
 use std::borrow::Cow;
+use std::time::Duration;
 use std::{error, fmt, io};
 
 /// A status and a reason: the one error type that a handler needs.
 ///
 /// Every typed error of this module turns into it, so that `?` works on all of them in one
-/// handler. It is answered as `{"error": reason}`.
+/// handler; so do those of what handlers await: a task that failed is answered with 500 (503 where
+/// it was cancelled), a [`timeout`](crate::time::timeout) with 504, and [`Busy`] with 503 and
+/// `Retry-After`. It is answered as `{"error": reason}`.
 ///
 /// # Examples
 ///
@@ -27,12 +32,19 @@ use std::{error, fmt, io};
 pub struct Error {
     status: StatusCode,
     reason: Cow<'static, str>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
     /// An error that is answered with `status` and this reason.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, reason: reason.into() }
+        Self { status, reason: reason.into(), retry_after: None }
+    }
+
+    /// Says when the client may try again, in whole seconds and at least one: `Retry-After`.
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     /// The status it is answered with.
@@ -54,13 +66,45 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {}
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        Response::error(self.status, &self.reason)
+impl<T> From<Busy<T>> for Error {
+    fn from(_: Busy<T>) -> Self {
+        let reason = "the server is busy, try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason).with_retry_after(Duration::from_secs(1))
     }
 }
 
-/// Why a request's body could not be read. Answered with 413 where it is too large, else 400.
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        // What a task panicked with is for the log, not for the client.
+        match error.is_cancelled() {
+            true => Self::new(StatusCode::SERVICE_UNAVAILABLE, "the work was cancelled"),
+            false => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the work failed"),
+        }
+    }
+}
+
+impl From<Elapsed> for Error {
+    fn from(_: Elapsed) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "the work took too long")
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let answer = Response::error(self.status, &self.reason);
+        match self.retry_after {
+            Some(wait) => {
+                let begun = u64::from(wait.subsec_nanos() > 0);
+                let seconds = wait.as_secs().saturating_add(begun).max(1);
+                answer.with_header(header::RETRY_AFTER, seconds.into())
+            }
+            None => answer,
+        }
+    }
+}
+
+/// Why a request's body could not be read. Answered with 413 where it is too large, 500
+/// where the handler asked wrongly, else 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -76,12 +120,17 @@ pub enum BodyError {
     Closed,
     /// It was asked for as text and is not UTF-8.
     NotUtf8,
+    /// [`Request::body`](super::Request::body) has handed it out.
+    Taken,
+    /// It was asked for without waiting, and has not come.
+    NotRead,
 }
 
 impl BodyError {
     fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Taken | Self::NotRead => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -105,6 +154,8 @@ impl fmt::Display for BodyError {
             Self::Io(kind) => write!(f, "the request body could not be read: {kind}"),
             Self::Closed => f.write_str("the request was answered before its body was read"),
             Self::NotUtf8 => f.write_str("request body is not UTF-8"),
+            Self::NotRead => f.write_str("the request body was not read before it was asked for"),
+            Self::Taken => f.write_str("the request body was handed out before"),
         }
     }
 }

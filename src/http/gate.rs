@@ -1,8 +1,8 @@
 //! A number of places that can be changed while they are taken.
 
 use crate::primitives::{AtomicUsize, Mutex, Ordering};
-use crate::sync::semaphore::{AcquireOwned, OwnedPermit};
 use crate::sync::Semaphore;
+use crate::sync::semaphore::{AcquireOwned, OwnedPermit};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

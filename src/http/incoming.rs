@@ -24,11 +24,22 @@ pub(super) enum Incoming {
     Full(Bytes),
     /// What has been collected of it, and where the rest comes from.
     Partial(Vec<u8>, Arc<Channel>),
+    /// It was handed to somebody else.
+    Taken,
 }
 
 impl Incoming {
     pub(super) async fn collect(&mut self) -> Result<Bytes, BodyError> {
         poll_fn(|cx| self.poll_collect(cx)).await
+    }
+
+    /// All of it, if that is here.
+    pub(super) fn collected(&self) -> Result<Bytes, BodyError> {
+        match self {
+            Self::Full(bytes) => Ok(bytes.clone()),
+            Self::Partial(..) => Err(BodyError::NotRead),
+            Self::Taken => Err(BodyError::Taken),
+        }
     }
 
     /// The next piece; nothing at the end.
@@ -38,21 +49,24 @@ impl Incoming {
     ) -> Poll<Result<Option<Bytes>, BodyError>> {
         match self {
             Self::Full(bytes) => Poll::Ready(Ok(Some(mem::take(bytes)).filter(|b| !b.is_empty()))),
+            Self::Partial(collected, _) if !collected.is_empty() => {
+                Poll::Ready(Ok(Some(mem::take(collected).into())))
+            }
             Self::Partial(_, channel) => channel.poll_chunk(cx),
+            Self::Taken => Poll::Ready(Err(BodyError::Taken)),
         }
     }
 
     fn poll_collect(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
         loop {
-            if let Self::Full(bytes) = self {
-                return Poll::Ready(Ok(bytes.clone()));
-            }
-            let chunk = ready!(self.poll_chunk(cx))?;
-            if let Self::Partial(collected, _) = self {
-                match chunk {
-                    Some(chunk) => collected.extend_from_slice(&chunk),
-                    None => *self = Self::Full(Bytes::from(mem::take(collected))),
-                }
+            let (collected, channel) = match self {
+                Self::Full(bytes) => return Poll::Ready(Ok(bytes.clone())),
+                Self::Partial(collected, channel) => (collected, channel),
+                Self::Taken => return Poll::Ready(Err(BodyError::Taken)),
+            };
+            match ready!(channel.poll_chunk(cx))? {
+                Some(chunk) => collected.extend_from_slice(&chunk),
+                None => *self = Self::Full(Bytes::from(mem::take(collected))),
             }
         }
     }
@@ -65,6 +79,11 @@ pub(super) struct Supply(Arc<Channel>);
 impl Supply {
     pub(super) fn channel(&self) -> &Arc<Channel> {
         &self.0
+    }
+
+    /// Whether there is somebody who can still ask for the body.
+    pub(super) fn has_reader(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 

@@ -7,6 +7,7 @@
 //! whose end could be seen differently by somebody else is refused, and the connection closes.
 
 mod admission;
+mod body;
 mod bounds;
 pub(crate) mod codec;
 
@@ -24,11 +25,13 @@ mod router;
 mod server;
 mod service;
 pub(crate) mod shared;
+mod sse;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use cors::{Cors, CorsError, CorsLayer};
+pub use body::Body;
 pub use bounds::{BadBound, Bounds};
+pub use cors::{Cors, CorsError, CorsLayer};
 pub use error::{BadParam, BadQuery, BodyError, Error, JsonError, MissingState};
 pub use metrics::{RouteMetrics, RouteSnapshot, Times};
 pub use middleware::{Middleware, Next};
@@ -37,3 +40,4 @@ pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};
 pub use server::{BuildError, Drained, Server, ServerBuilder, ServerHandle};
 pub use service::{ResponseFuture, Service};
+pub use sse::{Sse, SseEvent};

@@ -1,6 +1,7 @@
 //! Requests, as handlers see them.
 
-use super::codec::Head;
+use super::body::Body;
+use super::codec::{BodyLength, Head};
 use super::error::{BadParam, BadQuery, BodyError, JsonError, MissingState};
 use super::incoming::Incoming;
 use super::percent;
@@ -180,6 +181,19 @@ impl Request {
             .map_err(|error| BadQuery(error.to_string()))
     }
 
+    /// The body, to be read piece by piece; what was not read before is in it.
+    ///
+    /// It is handed out once: then it is [`BodyError::Taken`] for all who ask the request.
+    pub fn body(&mut self) -> Body {
+        let incoming = std::mem::replace(&mut self.body, Incoming::Taken);
+        let left = match (&incoming, self.head.body()) {
+            (Incoming::Full(bytes), _) => Some(bytes.len() as u64),
+            (Incoming::Partial(..), BodyLength::Known(length)) => Some(length),
+            _ => None,
+        };
+        Body::new(incoming, left)
+    }
+
     /// The whole body.
     ///
     /// Can be called again; the same bytes come back.
@@ -205,8 +219,7 @@ impl Request {
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn text(&mut self) -> Result<String, BodyError> {
-        let bytes = self.bytes().await?;
-        std::str::from_utf8(&bytes).map(str::to_owned).map_err(|_| BodyError::NotUtf8)
+        text(self.bytes().await?)
     }
 
     /// The whole body, JSON, as a `T`. The content type is not looked at.
@@ -221,6 +234,42 @@ impl Request {
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
         Ok(serde_json::from_slice(&self.bytes().await?)?)
     }
+}
+
+/// The body for handlers that cannot await it: those in the blocking pool, which are called when
+/// all of it has come.
+impl Request {
+    /// The whole body, as [`bytes`](Self::bytes), without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// It has not been read, or was handed out.
+    pub fn bytes_now(&self) -> Result<Bytes, BodyError> {
+        self.body.collected()
+    }
+
+    /// The whole body, as [`text`](Self::text), without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes_now`](Self::bytes_now), and where the body is not UTF-8.
+    pub fn text_now(&self) -> Result<String, BodyError> {
+        text(self.bytes_now()?)
+    }
+
+    /// The whole body, as [`json`](Self::json), without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes_now`](Self::bytes_now), and where the body is not JSON or not of the shape of
+    /// `T`.
+    pub fn json_now<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        Ok(serde_json::from_slice(&self.bytes_now()?)?)
+    }
+}
+
+fn text(bytes: Bytes) -> Result<String, BodyError> {
+    String::from_utf8(bytes.into()).map_err(|_| BodyError::NotUtf8)
 }
 
 impl fmt::Debug for Request {

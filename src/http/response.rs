@@ -1,11 +1,15 @@
 //! Answers, as handlers make them.
 
+use super::body::Streamed;
 use bytes::{Buf, Bytes};
+use futures_core::Stream as Pieces;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{HeaderMap as Fields, StatusCode};
 use serde::Serialize;
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -45,6 +49,14 @@ pub struct Response {
     content_type: Option<&'static str>,
     fields: Option<Box<Fields>>,
     body: Body,
+    after: Option<Box<After>>,
+}
+
+/// Work for when a response is sent.
+pub(super) struct After {
+    pub(super) future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(super) location: &'static Location<'static>,
+    pub(super) next: Option<Box<After>>,
 }
 
 /// What a response sends. The first four are known whole.
@@ -107,6 +119,30 @@ impl Response {
         Self { body: Body::Stream(Box::pin(body)), ..Self::default() }
     }
 
+    /// `200 OK` with a body that is sent as a stream makes it.
+    ///
+    /// As [`stream`](Self::stream): chunked, asked for the next piece only when the client has
+    /// taken the one before, and broken off where the stream fails. When the client is gone, the
+    /// stream is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::http::Response;
+    ///
+    /// let lines = futures::stream::iter(["one\n", "two\n"].map(Ok::<_, std::io::Error>));
+    /// let answer = Response::from_stream(lines);
+    /// # let _ = answer;
+    /// ```
+    pub fn from_stream<S, D, E>(stream: S) -> Self
+    where
+        S: Pieces<Item = Result<D, E>> + Send + 'static,
+        D: Into<Bytes> + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        Self::stream(Streamed::new(stream))
+    }
+
     /// The answer `{"error": reason}` with this status.
     pub fn error(status: StatusCode, reason: &str) -> Self {
         Self::json(&std::collections::BTreeMap::from([("error", reason)])).with_status(status)
@@ -121,6 +157,33 @@ impl Response {
     /// Sets a header field, in place of others of its name.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers_mut().insert(name, value);
+        self
+    }
+
+    /// Does `work` when this answer has been sent, or its connection has failed before.
+    ///
+    /// The client does not wait for it, nor do other requests on its connection: it becomes a task
+    /// of the runtime that serves the connection, and ends unfinished where that ends, which the
+    /// server's shutdown does not wait for. There may be as many at once as clients cause: work that
+    /// takes long takes a permit of a [`Semaphore`](crate::sync::Semaphore) in its handler.
+    ///
+    /// May be called several times; the works run side by side. A response that never gets to a
+    /// connection, because a [`Middleware`](super::Middleware) answered something else, drops them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::http::Response;
+    ///
+    /// async fn order(_req: mainspring::http::Request) -> Response {
+    ///     Response::text("thank you").after(async { println!("a mail is sent now") })
+    /// }
+    /// # let _ = order;
+    /// ```
+    #[track_caller]
+    pub fn after(mut self, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (future, location) = (Box::pin(work), Location::caller());
+        self.after = Some(Box::new(After { future, location, next: self.after.take() }));
         self
     }
 
@@ -162,6 +225,15 @@ impl Response {
 
     pub(super) fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
+    }
+
+    pub(super) fn take_after(&mut self) -> Option<Box<After>> {
+        self.after.take()
+    }
+
+    /// Whether the body comes piece by piece.
+    pub(super) fn is_streamed(&self) -> bool {
+        matches!(self.body, Body::Stream(_))
     }
 }
 

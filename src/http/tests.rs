@@ -85,6 +85,15 @@ fn bodies() {
     let mut req = get("/");
     *req.body_mut() = Incoming::Full(Bytes::from_static(b"\xff"));
     assert_eq!(req.text().now_or_never().unwrap(), Err(BodyError::NotUtf8));
+    assert_eq!(req.text_now(), Err(BodyError::NotUtf8));
+    assert_eq!(post("[1]").json_now::<Vec<u8>>().unwrap(), [1]);
+    assert_eq!(post("a").text_now().unwrap(), "a");
+    let mut taken = post("abc");
+    assert_eq!(taken.body().chunk().now_or_never().unwrap().unwrap().unwrap(), "abc");
+    assert_eq!(taken.bytes_now(), Err(BodyError::Taken));
+    assert_eq!(taken.body().chunk().now_or_never().unwrap(), Some(Err(BodyError::Taken)));
+    let channel = std::sync::Arc::default();
+    assert_eq!(Incoming::Partial(Vec::new(), channel).collected(), Err(BodyError::NotRead));
     assert_eq!(BodyError::TooLarge.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
@@ -111,6 +120,32 @@ fn answers_of_every_kind() {
     let mut changed = "a".into_response();
     changed.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     assert_eq!(changed.header("content-type"), Some("text/html"));
+}
+
+#[test]
+fn errors_of_what_handlers_await() {
+    let error = |result: Result<(), Error>| result.unwrap_err().into_response();
+    let rt = crate::LocalRuntime::builder().build().unwrap();
+    let (timed, panicked, aborted) = rt.block_on(async {
+        let never = std::future::pending::<()>();
+        let timed = crate::time::timeout(std::time::Duration::ZERO, never).await;
+        let panicked = crate::spawn(async { panic!("secret") }).await;
+        let task = crate::spawn(std::future::pending::<()>());
+        task.abort();
+        (timed, panicked, task.await)
+    });
+    assert_eq!(error(timed.map_err(Error::from)).status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(error(aborted.map_err(Error::from)).status(), StatusCode::SERVICE_UNAVAILABLE);
+    let answer = error(panicked.map_err(Error::from));
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(body(answer), r#"{"error":"the work failed"}"#);
+    let busy = error(Err(crate::task::Busy(5).into()));
+    assert_eq!((busy.status().as_u16(), busy.header("retry-after")), (503, Some("1")));
+    for (millis, seconds) in [(0, "1"), (1000, "1"), (1001, "2")] {
+        let wait = std::time::Duration::from_millis(millis);
+        let later = Error::new(StatusCode::TOO_MANY_REQUESTS, "").with_retry_after(wait);
+        assert_eq!(later.into_response().header("retry-after"), Some(seconds));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Answers: framed, written, streamed.
 
+use super::after::Afterwork;
 use super::{
     Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Stage, StreamFraming, guarded,
 };
@@ -25,8 +26,11 @@ pub(super) enum Follows {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes the answer to the current request, and goes on to what comes next.
     #[inline]
-    pub(super) fn answer(&mut self, response: Response, exchange: Exchange) {
+    pub(super) fn answer(&mut self, response: Response, mut exchange: Exchange) {
         self.served += 1;
+        if exchange.owes_continue && response.is_streamed() {
+            self.continue_for_stream(&mut exchange);
+        }
         match self.write(response, &exchange) {
             Follows::Nothing { keep } => self.next(keep),
             Follows::Stream(answering) => self.stage = Stage::Answering(answering, exchange),
@@ -85,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let unsent = std::mem::take(&mut body);
             let _ = guarded(move || drop(unsent));
         }
+        let after = Afterwork::of(response.take_after());
         let fields = response.fields();
         if let Some(fields) = fields {
             keep = keep && !encode::asks_to_close(fields);
@@ -116,15 +121,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         head.encode(self.output.head(&self.shared.buffers));
         if bodyless {
+            self.after.join(after);
             let _ = guarded(move || drop(body));
             return Follows::Nothing { keep };
         }
         match body {
             Body::Stream(stream) => {
-                let answering = Answering { stream, framing: stream_framing, keep };
+                let answering = Answering { stream, framing: stream_framing, keep, after };
                 Follows::Stream(answering)
             }
             whole => {
+                self.after.join(after);
                 self.output.whole(whole);
                 Follows::Nothing { keep }
             }
@@ -208,7 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Stage::Answering(answering, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
             return Err(());
         };
-        let Answering { stream, framing, keep } = answering;
+        let Answering { stream, framing, keep, after } = answering;
+        self.after.join(after);
         guarded(move || drop(stream)).map_err(|Panicked| ())?;
         match framing {
             StreamFraming::Known(0) | StreamFraming::UntilClose => {}

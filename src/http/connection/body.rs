@@ -58,6 +58,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Sends the 100 ahead of an answer that is streamed while its body comes: behind the head of
+    /// the answer it could not be sent, and the client would wait for it.
+    #[cold]
+    pub(super) fn continue_for_stream(&mut self, exchange: &mut Exchange) {
+        let read_on = exchange.body.as_ref().is_some_and(Supply::has_reader);
+        if read_on && self.input.is_empty() && !self.output.is_full() {
+            exchange.owes_continue = false;
+            self.output.head(&self.shared.buffers).extend_from_slice(encode::CONTINUE);
+        }
+    }
+
     /// Brings the next piece of the body, or its end, to the reader that wants it.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &mut self.stage else {

@@ -24,16 +24,22 @@
 //!   the buffer: those to pipelined requests leave together, and none waits for a slow successor.
 //! - **Nothing is read while answers wait for the socket**, but for a body that a handler asks for.
 //!   What a peer can make us hold is one read's worth of requests and one buffer of answers.
+//! - While a handler waits, the socket is read once at most, to find out that the peer has reset
+//!   the connection; then the handler is dropped.
 //! - Requests are handled one after the other, so that an answer never waits for its turn.
 //! - After a refusal, after a request that may leave HTTP, and where the end of a body was not
 //!   reached, nothing more is read as a request.
 
+mod after;
+#[cfg(all(test, not(loom)))]
+mod after_tests;
 mod answer;
 mod body;
 #[cfg(all(test, not(loom)))]
 mod body_tests;
 mod buffers;
 mod expiry;
+pub(crate) use expiry::Wait;
 #[cfg(all(test, not(loom)))]
 mod pipe;
 #[cfg(all(test, not(loom)))]
@@ -51,6 +57,7 @@ use super::response::{Response, Stream};
 use super::service::{ResponseFuture, Service};
 use super::shared::{Date, Shared};
 use crate::coop;
+use after::Afterwork;
 use buffers::{Input, Output};
 use futures_io::{AsyncRead, AsyncWrite};
 use http::StatusCode;
@@ -77,12 +84,16 @@ pub(crate) struct Connection<S> {
     decoder: Decoder,
     input: Input,
     output: Output,
+    /// What is to be done when the output is flushed.
+    after: Afterwork,
     stage: Stage,
     date: Date,
     /// The peer has shut its side.
     eof: bool,
     /// The current request is the last.
     stopping: bool,
+    /// If there is none, the connection ends.
+    idle_ends: bool,
     served: u64,
     /// How many of those the counter knows of.
     counted: u64,
@@ -182,6 +193,7 @@ struct Answering {
     stream: Stream,
     framing: StreamFraming,
     keep: bool,
+    after: Afterwork,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +220,12 @@ impl<S> Connection<S> {
             decoder: Decoder::new(),
             input: Input::default(),
             output: Output::default(),
+            after: Afterwork::default(),
             stage: Stage::Head,
             date: Date::new(),
             eof: false,
             stopping: false,
+            idle_ends: false,
             served: 0,
             counted: 0,
         }
@@ -222,6 +236,13 @@ impl<S> Connection<S> {
     /// Takes effect when the connection is polled next, which is the caller's to do. A connection
     /// between requests looks once more for one that has come, and ends if there is none.
     pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        self.idle_ends = true;
+    }
+
+    /// Makes the current request, or the next, the last; a connection between requests stays to
+    /// listen for it.
+    pub(crate) fn stop_soon(&mut self) {
         self.stopping = true;
     }
 
@@ -333,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let _unlimited = self.stopping.then(coop::unlimited);
         match self.poll_fill(cx, 0) {
             // One that has come meanwhile is served; nothing of another is promised.
-            Poll::Pending if self.stopping && self.input.is_empty() => {
+            Poll::Pending if self.idle_ends && self.input.is_empty() => {
                 self.stage = Stage::Closing { linger: false, ended: Ended::Stopped };
                 Poll::Ready(Ok(()))
             }
@@ -429,7 +450,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if wanted {
             return self.poll_body(cx).map(Ok);
         }
+        self.watch_peer(cx)?;
         Poll::Pending
+    }
+
+    /// Finds out that the peer has reset the connection while nothing is asked of it: nobody waits
+    /// for what is being done then. What it sends instead is kept for later, one read of it. (A
+    /// peer that only ends its side may wait for its answer.)
+    fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &self.stage else {
+            return Ok(());
+        };
+        if exchange.body.is_none() && !self.eof && self.input.is_empty() && self.output.is_empty() {
+            let _unlimited = coop::unlimited();
+            let _waits = self.poll_fill(cx, 0)?;
+        }
+        Ok(())
     }
 
     /// Sends what was answered, as far as the peer takes it, before `Pending` is returned for
@@ -464,7 +500,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     #[inline]
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.output.poll_flush(&mut self.io, cx, &self.shared.buffers)
+        ready!(self.output.poll_flush(&mut self.io, cx, &self.shared.buffers))?;
+        if !self.after.is_empty() {
+            self.after.start();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads once and takes note of the end.

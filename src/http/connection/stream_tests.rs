@@ -2,7 +2,7 @@
 
 use super::pipe::Client;
 use super::{Ended, Phase};
-use crate::http::{Request, Response};
+use crate::http::{BodyError, Request, Response};
 use crate::primitives::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::channel::mpsc;
@@ -167,25 +167,7 @@ fn a_body_is_not_asked_for_more_than_the_peer_takes() {
 
 #[test]
 fn an_answer_may_stream_what_the_request_streams() {
-    /// Sends back what comes.
-    struct Echo(Request);
-
-    impl http_body::Body for Echo {
-        type Data = Bytes;
-        type Error = crate::http::BodyError;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            self.0
-                .body_mut()
-                .poll_chunk(cx)
-                .map(|chunk| chunk.transpose().map(|c| c.map(Frame::data)))
-        }
-    }
-
-    let mut client = Client::new(|req: Request| async { Response::stream(Echo(req)) });
+    let mut client = Client::new(|mut req: Request| async move { Response::stream(req.body()) });
     client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").turn();
     assert!(client.received().contains("transfer-encoding: chunked\r\n"));
     assert_eq!(client.connection.phase(), Phase::Body);
@@ -270,4 +252,105 @@ fn a_body_may_panic_when_it_is_asked_its_size_and_when_it_is_dropped() {
         assert_eq!(client.statuses(), [200, 200], "{size:?}");
         assert!(client.is_shut());
     }
+}
+
+#[test]
+fn an_echo_has_the_length_of_what_is_echoed() {
+    for (sent, rest) in [("abcde", ""), ("abc", "de"), ("", "abcde")] {
+        let mut client =
+            Client::new(|mut req: Request| async move { Response::stream(req.body()) });
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").send(sent).turn();
+        client.send(rest).turn();
+        let received = client.received();
+        assert!(received.contains("content-length: 5\r\n"), "{received}");
+        assert!(received.ends_with("\r\n\r\nabcde"), "{received}");
+    }
+    // One that does not come whole is not given an end.
+    let mut client =
+        Client::new(|mut req: Request| async move { Response::from_stream(req.body()) });
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc").turn();
+    let summary = client.shut().end();
+    assert_eq!(summary.ended, Ended::AnswerFailed);
+    assert!(client.received().ends_with("3\r\nabc\r\n"));
+}
+
+#[test]
+fn pieces_come_as_they_are_asked_for() {
+    let (asks, asked) = mpsc::unbounded::<()>();
+    let asked = Arc::new(crate::primitives::Mutex::new(Some(asked)));
+    let mut client = Client::new(move |mut req: Request| {
+        use futures::StreamExt;
+        let asked = asked.lock().take();
+        async move {
+            let Some(mut asked) = asked else { return "next".to_owned() };
+            let mut body = req.body();
+            assert!(matches!(req.bytes().await, Err(BodyError::Taken)));
+            let mut lengths = Vec::new();
+            while asked.next().await.is_some() {
+                match body.chunk().await {
+                    Some(piece) => lengths.push(piece.unwrap().len()),
+                    None => break,
+                }
+            }
+            format!("{lengths:?}")
+        }
+    });
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n").turn();
+    client.send(vec![b'x'; 200_000]).turn();
+    assert_eq!(client.unread(), 200_000, "nobody asked");
+    let mut left = 200_000;
+    while left > 0 {
+        asks.unbounded_send(()).unwrap();
+        client.turn();
+        let read = left - client.unread();
+        assert!(read > 0 && read <= 64 * 1024, "{read}");
+        left -= read;
+        client.turn();
+        assert_eq!(client.unread(), left, "one at a time");
+    }
+    asks.unbounded_send(()).unwrap();
+    client.send(GET).turn();
+    assert!(client.received().ends_with("next"));
+}
+
+#[test]
+fn a_continue_goes_ahead_of_a_streamed_answer() {
+    const EXPECT: &str =
+        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    // The body is read by the answer.
+    let echo = |mut req: Request| async move { Response::stream(req.body()) };
+    let mut client = Client::new(echo);
+    client.send(EXPECT).turn();
+    let received = client.received();
+    assert!(received.starts_with(&format!("{CONTINUE}HTTP/1.1 200 OK\r\n")), "{received}");
+    client.send("abcde").turn();
+    assert_eq!(client.received(), "abcde");
+    // Has it begun to come, none is needed.
+    let mut client = Client::new(echo);
+    client.send([EXPECT, "ab"].concat()).turn();
+    assert!(client.received().starts_with("HTTP/1.1 200 OK\r\n"));
+    // Piece by piece, when the first is asked for, and once.
+    let mut client = Client::new(|mut req: Request| async move {
+        let mut body = req.body();
+        let mut sum = 0;
+        while let Some(piece) = body.chunk().await {
+            sum += piece.unwrap().len();
+        }
+        sum.to_string()
+    });
+    client.send(EXPECT).turn();
+    assert_eq!(client.received(), CONTINUE);
+    client.send("abc").turn();
+    assert_eq!(client.received(), "");
+    client.send("de").turn();
+    assert!(client.received().ends_with("\r\n\r\n5"));
+    // A body that nobody can read any more is not asked for.
+    let mut client = Client::new(|_: Request| async {
+        Response::from_stream(futures::stream::iter([Ok::<_, std::io::Error>("no")]))
+    });
+    client.send(EXPECT).turn();
+    let received = client.received();
+    assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
+    assert!(received.contains("connection: close\r\n"), "{received}");
 }

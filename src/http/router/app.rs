@@ -18,7 +18,9 @@ use std::sync::Arc;
 pub struct App {
     routes: matchit::Router<Route>,
     /// What answers the rest under the prefixes of nested routers that say so.
-    nested: Option<matchit::Router<Arc<Handler>>>,
+    nested: matchit::Router<Handler>,
+    /// Segments of the longest of those prefixes.
+    deepest: usize,
     fallback: Handler,
 }
 
@@ -50,7 +52,7 @@ impl App {
             tree.insert(&*pattern, route)
                 .map_err(|error| RouteProblem::from(error).of(&pattern))?;
         }
-        let mut nested = None;
+        let (mut nested, mut deepest) = (matchit::Router::new(), 0);
         let mut fallback = None;
         for entry in fallbacks {
             let prefix = entry.pattern.clone();
@@ -61,19 +63,14 @@ impl App {
                 }
                 continue;
             }
-            let tree = nested.get_or_insert_with(matchit::Router::new);
-            let handler = Arc::new(handler);
-            for rest in ["", "/", "/{*fallback}"] {
-                tree.insert(format!("{prefix}{rest}"), Arc::clone(&handler)).map_err(|error| {
-                    match RouteProblem::from(error) {
-                        RouteProblem::Conflict { with } if with == prefix => {
-                            RouteProblem::TwoFallbacks
-                        }
-                        other => other,
-                    }
-                    .of(&prefix)
-                })?;
-            }
+            deepest = deepest.max(prefix.matches('/').count());
+            nested.insert(&*prefix, handler).map_err(|error| {
+                let problem = match RouteProblem::from(error) {
+                    RouteProblem::Conflict { with } if with == prefix => RouteProblem::TwoFallbacks,
+                    other => other,
+                };
+                problem.of(&prefix)
+            })?;
         }
         let fallback = match fallback {
             Some(fallback) => fallback,
@@ -82,15 +79,20 @@ impl App {
                 entry.within(&outermost).into_handler(None)?
             }
         };
-        Ok(Self { routes: tree, nested, fallback })
+        Ok(Self { routes: tree, nested, deepest, fallback })
     }
 
+    /// The fallback of the longest prefix.
     #[cold]
     fn fallback(&self, path: &str) -> (&Handler, Vec<(u16, u16)>) {
-        match self.nested.as_ref().and_then(|nested| nested.at(path).ok()) {
-            Some(found) => (found.value, spans(path, &found.params)),
-            None => (&self.fallback, Vec::new()),
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let ends: Vec<_> = ends.skip(1).take(self.deepest).collect();
+        for end in ends.into_iter().rev() {
+            if let Ok(found) = self.nested.at(&path[..end]) {
+                return (found.value, spans(path, &found.params));
+            }
         }
+        (&self.fallback, Vec::new())
     }
 }
 

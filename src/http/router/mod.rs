@@ -151,8 +151,9 @@ impl Router {
 
     /// Answers what matches no pattern. The last call counts.
     ///
-    /// The fallback of a nested router answers what begins with its prefix and matches no pattern;
-    /// where it has none, the outer router's does, with the outer router's layers and states.
+    /// The fallback of a nested router answers what begins with its prefix and matches no pattern,
+    /// that of the longest prefix first; where it has none, the outer router's does, with the outer
+    /// router's layers and states.
     pub fn fallback<H, Fut>(mut self, handler: H) -> Self
     where
         H: Fn(Request) -> Fut + Send + Sync + 'static,

@@ -160,6 +160,9 @@ impl Model {
             let n = flat.segments.len();
             n == 0 || (parts.len() >= n && matches(&flat.segments, &parts[..n]))
         };
+        let fits = self.fallbacks.iter().filter(|flat| nested(flat));
+        let longest = fits.map(|flat| flat.segments.len()).max();
+        let nested = |flat: &Flat| Some(flat.segments.len()) == longest && nested(flat);
         match best(&self.fallbacks, nested).first() {
             Some(flat) => (StatusCode::OK, text(flat, &parts), flat.layers.clone()),
             None => (StatusCode::NOT_FOUND, String::new(), Vec::new()),
@@ -218,11 +221,10 @@ fn matches(segments: &Segments, parts: &[&str]) -> bool {
     segments.len() == parts.len() && segments.iter().zip(parts).all(fits)
 }
 
-/// Those of the best pattern: a text goes before a parameter, and that before the end.
+/// Those of the best pattern: a text goes before a parameter.
 fn best(flats: &[Flat], matches: impl Fn(&Flat) -> bool) -> Vec<&Flat> {
     let rank = |flat: &Flat| -> Vec<u8> {
-        let kinds = flat.segments.iter().map(|segment| u8::from(segment.is_none()));
-        kinds.chain([2]).collect()
+        flat.segments.iter().map(|segment| u8::from(segment.is_none())).collect()
     };
     let found: Vec<_> = flats.iter().filter(|flat| matches(flat)).collect();
     let best = found.iter().map(|flat| rank(flat)).min();

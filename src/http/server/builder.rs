@@ -1,7 +1,7 @@
 //! The settings of a server, and what can be wrong with them.
 
 use super::Server;
-use crate::http::codec::Limits;
+use crate::http::bounds::{BadBound, Bounds};
 use crate::http::router::{RouteError, Router};
 use crate::http::service::Service;
 use crate::net::TcpListener;
@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The settings of a [`Server`]; made by [`Server::builder`].
 ///
@@ -17,17 +18,22 @@ use std::sync::Arc;
 #[must_use = "a builder does nothing until build() is called"]
 pub struct ServerBuilder {
     addr: String,
-    max_connections: usize,
-    limits: Limits,
+    bounds: Bounds,
+}
+
+macro_rules! bounds {
+    ($($(#[$meta:meta])* $name:ident: $type:ty;)*) => {$(
+        $(#[$meta])*
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.bounds.$name = $name;
+            self
+        }
+    )*};
 }
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
-        Self {
-            addr: "127.0.0.1:8080".to_owned(),
-            max_connections: 25_000,
-            limits: Limits::default(),
-        }
+        Self { addr: "127.0.0.1:8080".to_owned(), bounds: Bounds::default() }
     }
 
     /// Where to listen, as `HOST:PORT`; by default `127.0.0.1:8080`. Port 0 asks the kernel to
@@ -37,35 +43,35 @@ impl ServerBuilder {
         self
     }
 
-    /// Connections at one time; by default 25,000, at least 1. Further ones wait in the kernel.
-    pub fn max_connections(mut self, count: usize) -> Self {
-        self.max_connections = count;
-        self
-    }
-
-    /// Bytes of a request's head; by default 32 KiB, from 64 to 65,535. Longer ones are answered
-    /// with 431.
-    pub fn max_head(mut self, bytes: usize) -> Self {
-        self.limits.head = bytes;
-        self
-    }
-
-    /// Field lines of a request; by default 100, from 1 to 256. More are answered with 431.
-    pub fn max_headers(mut self, count: usize) -> Self {
-        self.limits.fields = count;
-        self
-    }
-
-    /// Bytes of a request's target; by default 8 KiB, at least 1. Longer ones are answered with 414.
-    pub fn max_target(mut self, bytes: usize) -> Self {
-        self.limits.target = bytes;
-        self
-    }
-
-    /// Bytes of a request's body; by default 2 MiB. Longer ones are answered with 413.
-    pub fn max_body(mut self, bytes: u64) -> Self {
-        self.limits.body = bytes;
-        self
+    bounds! {
+        /// Connections at one time; by default 25,000. See [`Bounds::max_connections`].
+        max_connections: usize;
+        /// Requests that handlers work on at one time; by default 1,024. See [`Bounds::max_in_flight`].
+        max_in_flight: usize;
+        /// Requests that wait for a handler; by default 1,024. See [`Bounds::max_waiting`].
+        max_waiting: usize;
+        /// How long a request waits for a handler; by default 10 s. See [`Bounds::waiting_time`].
+        waiting_time: Duration;
+        /// Requests on one connection; by default no bound. See [`Bounds::max_requests`].
+        max_requests: u64;
+        /// Bytes of a request's head; by default 32 KiB. See [`Bounds::max_head`].
+        max_head: usize;
+        /// Field lines of a request; by default 100. See [`Bounds::max_headers`].
+        max_headers: usize;
+        /// Bytes of a request's target; by default 8 KiB. See [`Bounds::max_target`].
+        max_target: usize;
+        /// Bytes of a request's body; by default 2 MiB. See [`Bounds::max_body`].
+        max_body: u64;
+        /// How long a request's head may take; by default 10 s. See [`Bounds::header_time`].
+        header_time: Duration;
+        /// How long a connection may be idle after an answer; by default 5 s. See [`Bounds::keep_alive`].
+        keep_alive: Duration;
+        /// How long a body may take beside what its rate earns; by default 30 s. See [`Bounds::body_time`].
+        body_time: Duration;
+        /// Bytes of a body per second that earn it more time; by default 256. See [`Bounds::body_rate`].
+        body_rate: u64;
+        /// How long a client may take nothing of its answer; by default 30 s. See [`Bounds::write_time`].
+        write_time: Duration;
     }
 
     /// Makes a server for `router`, and begins to listen.
@@ -84,30 +90,13 @@ impl ServerBuilder {
     ///
     /// As [`build`](Self::build).
     pub fn build_service(self, service: impl Service) -> Result<Server, BuildError> {
-        self.check()?;
+        self.bounds.check().map_err(BuildError::Bound)?;
         let addresses = resolve(&self.addr)?;
         let failed = |source| BuildError::Listen { addr: self.addr.clone(), source };
         let listener = bind_first(&addresses).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let service = Arc::new(service);
-        Ok(Server::new(listener, local_addr, service, self.limits, self.max_connections))
-    }
-
-    fn check(&self) -> Result<(), BuildError> {
-        let Limits { head, fields, target, .. } = self.limits;
-        let settings = [
-            ("max_connections", self.max_connections, 1..=crate::sync::Semaphore::MAX_PERMITS),
-            ("max_head", head, 64..=Limits::HEAD_MAX),
-            ("max_headers", fields, 1..=Limits::FIELDS_MAX),
-            ("max_target", target, 1..=usize::MAX),
-        ];
-        for (setting, value, allowed) in settings {
-            if !allowed.contains(&value) {
-                let (least, most) = allowed.into_inner();
-                return Err(BuildError::Setting { setting, value, least, most });
-            }
-        }
-        Ok(())
+        Ok(Server::new(listener, local_addr, service, self.bounds))
     }
 }
 
@@ -150,16 +139,7 @@ pub enum BuildError {
     /// A route is wrong.
     Route(RouteError),
     /// A bound is out of its range.
-    Setting {
-        /// The builder's method.
-        setting: &'static str,
-        /// What was given.
-        value: usize,
-        /// The least that it takes.
-        least: usize,
-        /// The most that it takes.
-        most: usize,
-    },
+    Bound(BadBound),
 }
 
 impl fmt::Display for BuildError {
@@ -173,9 +153,7 @@ impl fmt::Display for BuildError {
             }
             Self::Listen { addr, source } => write!(f, "cannot listen at {addr}: {source}"),
             Self::Route(error) => error.fmt(f),
-            Self::Setting { setting, value, least, most } => {
-                write!(f, "{setting} is {value}, but must be from {least} to {most}")
-            }
+            Self::Bound(error) => error.fmt(f),
         }
     }
 }
@@ -185,7 +163,8 @@ impl std::error::Error for BuildError {
         match self {
             Self::Listen { source, .. } => Some(source),
             Self::Route(error) => Some(error),
-            Self::Address { .. } | Self::Setting { .. } => None,
+            Self::Bound(error) => Some(error),
+            Self::Address { .. } => None,
         }
     }
 }

@@ -2,15 +2,17 @@
 
 mod builder;
 mod serve;
+mod timed;
 
 pub use builder::{BuildError, ServerBuilder};
 
-use super::codec::Limits;
+use super::bounds::{BadBound, Bounds};
+use super::gate::Gate;
 use super::service::Service;
 use super::shared::Shared;
 use crate::net::TcpListener;
 use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
-use crate::sync::{Event, Semaphore};
+use crate::sync::Event;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -48,13 +50,16 @@ pub struct Server {
 struct State {
     service: Arc<dyn Service>,
     shared: Arc<Shared>,
-    max_connections: usize,
-    /// One permit for each connection; all are back when nothing is served any more.
-    places: Arc<Semaphore>,
-    /// How many of the places are connections; one may be the next one's, that is waited for.
+    /// One place for each connection, and one for the next, that is waited for.
+    places: Arc<Gate>,
+    /// How many of the places are connections.
     open: AtomicUsize,
+    /// Set when the last connection ends.
+    empty: Event,
     /// Set when the server is to end.
     stop: Event,
+    /// Held while the bounds are changed, so that the parts of a change stay together.
+    changing: Mutex<()>,
     /// How long connections may take to end after that.
     grace: Mutex<Option<Duration>>,
     cut_off: AtomicU64,
@@ -97,16 +102,16 @@ impl Server {
         listener: TcpListener,
         local_addr: SocketAddr,
         service: Arc<dyn Service>,
-        limits: Limits,
-        max_connections: usize,
+        bounds: Bounds,
     ) -> Self {
         let state = State {
             service,
-            shared: Arc::new(Shared::new(limits)),
-            max_connections,
-            places: Arc::new(Semaphore::new(max_connections)),
+            places: Gate::new(bounds.max_connections),
+            shared: Arc::new(Shared::new(bounds)),
             open: AtomicUsize::new(0),
+            empty: Event::new(),
             stop: Event::new(),
+            changing: Mutex::new(()),
             grace: Mutex::new(None),
             cut_off: AtomicU64::new(0),
         };
@@ -151,6 +156,78 @@ impl ServerHandle {
     pub fn connections(&self) -> usize {
         self.state.open.load(Ordering::Relaxed)
     }
+
+    /// What the server does at this moment, and has done so far.
+    pub fn metrics(&self) -> ServerMetrics {
+        let shared = &self.state.shared;
+        ServerMetrics {
+            connections: self.connections(),
+            in_flight: shared.admission.in_flight(),
+            waiting: shared.admission.waiting(),
+            served: shared.counters.served(),
+            refused: shared.counters.refused(),
+            timed_out: shared.counters.timed_out(),
+            cut_off: self.state.cut_off.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The bounds that hold now.
+    pub fn bounds(&self) -> Bounds {
+        Bounds::clone(&self.state.shared.bounds.get())
+    }
+
+    /// Changes bounds while the server runs.
+    ///
+    /// Connections learn of it with their next request. A number that is lowered below what is there
+    /// ends nothing: it holds once as many have ended.
+    /// Of two calls at the same time the later one's bounds hold.
+    ///
+    /// # Errors
+    ///
+    /// [`BadBound`] if one is out of its range; then nothing is changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::http::{Router, Server};
+    ///
+    /// let server = Server::builder().addr("127.0.0.1:0").max_in_flight(10).build(Router::new())?;
+    /// let handle = server.handle();
+    /// handle.set_bounds(|bounds| bounds.max_in_flight *= 2)?;
+    /// assert_eq!(handle.bounds().max_in_flight, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_bounds(&self, change: impl FnOnce(&mut Bounds)) -> Result<(), BadBound> {
+        let mut bounds = self.bounds();
+        // The user's code runs under no lock.
+        change(&mut bounds);
+        bounds.check()?;
+        let _one_at_a_time = self.state.changing.lock();
+        self.state.places.set_total(bounds.max_connections);
+        self.state.shared.admission.set_in_flight(bounds.max_in_flight);
+        self.state.shared.bounds.set(bounds);
+        Ok(())
+    }
+}
+
+/// What a server does, in numbers; made by [`ServerHandle::metrics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerMetrics {
+    /// Connections that are open.
+    pub connections: usize,
+    /// Requests that handlers work on.
+    pub in_flight: usize,
+    /// Requests that wait for a handler.
+    pub waiting: usize,
+    /// Requests that were answered by a handler.
+    pub served: u64,
+    /// Requests that were answered with 503, for want of a place.
+    pub refused: u64,
+    /// Requests and answers whose client took too long.
+    pub timed_out: u64,
+    /// Connections that were cut off at the end of the server.
+    pub cut_off: u64,
 }
 
 impl fmt::Debug for ServerHandle {

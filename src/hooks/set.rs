@@ -4,6 +4,7 @@ use super::Hooks;
 use crate::primitives::{AtomicBool, Ordering};
 use crate::util::discard;
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -44,7 +45,10 @@ impl Live {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&*self.hooks))) {
             discard(payload);
             if !self.broken.swap(true, Ordering::Relaxed) {
-                eprintln!("mainspring: a hook panicked; this runtime calls its hooks no more");
+                // Unlike eprintln!, it does not panic where nobody reads standard error.
+                let _ = io::stderr().write_all(
+                    b"mainspring: a hook panicked; this runtime calls its hooks no more\n",
+                );
             }
         }
     }

@@ -193,6 +193,8 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
+        let many = buffers.len().min(BUFFERS);
+        let buffers = &mut buffers[..many];
         let room = buffers.iter().map(|buffer| buffer.len()).sum();
         self.source.poll_io(Direction::Read, cx, |mut stream| {
             let count = stream.read_vectored(buffers)?;
@@ -213,6 +215,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let data = &data[..data.len().min(BUFFERS)];
         let length = data.iter().map(|slice| slice.len()).sum();
         self.source.poll_io(Direction::Write, cx, |stream| {
             // Unlike `writev`, it raises no SIGPIPE in a host that does not ignore it.
@@ -230,13 +233,19 @@ impl TcpStream {
     }
 }
 
+/// What one call takes at most (`IOV_MAX`): with more, a read stops early, which must not pass for
+/// the last of what is there, and a write is refused.
+const BUFFERS: usize = 1024;
+
 /// What keeps a write to a closed connection from raising SIGPIPE; 0 where a socket option does that.
 const NO_SIGNAL: i32 =
     if cfg!(target_vendor = "apple") { 0 } else { rustix::net::SendFlags::NOSIGNAL.bits() as i32 };
 
+/// Whether the attempt goes on. After `EAGAIN` it does not, for TCP (`connect(2)`): no event would
+/// ever tell of its end.
 fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
-        || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        || error.kind() == io::ErrorKind::Interrupted
 }
 
 /// Whether an attempt to connect has ended, and how.
@@ -255,15 +264,15 @@ fn connected(stream: &std::net::TcpStream) -> io::Result<((), Moved)> {
 }
 
 /// Fewer bytes than there was room for: the kernel has no more, and will tell when it does.
+///
+/// None at all is the end: it stays to be read again, and no event would tell of it a second time.
 fn moved(count: usize, room: usize) -> Moved {
-    if count < room { Moved::All } else { Moved::Some }
+    if count != 0 && count < room { Moved::All } else { Moved::Some }
 }
 
 fn read(mut stream: &std::net::TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Moved)> {
     let count = stream.read(buffer)?;
-    // The end stays to be read again, and no event would tell of it a second time.
-    let moved = if count == 0 { Moved::Some } else { moved(count, buffer.len()) };
-    Ok((count, moved))
+    Ok((count, moved(count, buffer.len())))
 }
 
 fn write(mut stream: &std::net::TcpStream, data: &[u8]) -> io::Result<(usize, Moved)> {
@@ -362,5 +371,19 @@ impl AsyncWrite for TcpStream {
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.get().as_fd()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::is_in_progress;
+    use rustix::io::Errno;
+    use std::io;
+
+    #[test]
+    fn an_attempt_to_connect_goes_on_after_these_only() {
+        let goes_on = |errno: Errno| is_in_progress(&io::Error::from(errno));
+        assert!(goes_on(Errno::INPROGRESS) && goes_on(Errno::INTR));
+        assert!(!goes_on(Errno::AGAIN) && !goes_on(Errno::CONNREFUSED));
     }
 }

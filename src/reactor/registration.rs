@@ -158,9 +158,20 @@ impl Registration {
             interest |= old.interest;
         }
         self.readiness.revive();
-        let key = current.register(fd, self, interest)?;
-        *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
-        Ok(())
+        match current.register(fd, self, interest) {
+            Ok(key) => {
+                *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
+                Ok(())
+            }
+            Err(error) => {
+                // Those who waited with the old reactor must find another, or get their error too.
+                let mut wakes = WakeList::new();
+                self.shut_down(&mut wakes);
+                drop(binding);
+                wakes.wake_all();
+                Err(error)
+            }
+        }
     }
 
     fn leave(&self, direction: Direction, key: &mut WaitKey, waker: &Waker) -> Left {
@@ -196,7 +207,7 @@ impl Registration {
         }
     }
 
-    /// The reactor that watched has ended: moves all wakers to `wakes`.
+    /// Nobody watches any more: moves all wakers to `wakes`.
     pub(super) fn shut_down(&self, wakes: &mut WakeList) {
         self.readiness.shut_down();
         let mut waiters = self.waiters.lock();
@@ -246,6 +257,45 @@ impl Side {
         for (_, waker) in self.futures.drain(..) {
             wakes.push(waker);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::primitives::{AtomicBool, Ordering};
+    use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::task::Wake;
+
+    struct Told(AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_move_that_fails_strands_nobody() {
+        let (first, ..) = Reactor::new(NonZeroU64::MIN).unwrap();
+        let (second, ..) = Reactor::new(NonZeroU64::MAX).unwrap();
+        second.shut_down(&mut WakeList::new());
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let registration = Registration::new();
+        let wait = |direction, reactor, waker: &Waker| {
+            registration.disprove(direction, registration.look(direction).unwrap());
+            let mut cx = Context::from_waker(waker);
+            let key = &mut WaitKey::Poll;
+            registration.poll_wait(socket.as_fd(), direction, Some(reactor), key, &mut cx)
+        };
+        let told = Arc::new(Told(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&told));
+        assert!(wait(Direction::Read, &first, &waker).is_pending());
+        assert!(matches!(wait(Direction::Write, &second, Waker::noop()), Poll::Ready(Err(_))));
+        assert!(told.0.load(Ordering::Relaxed), "nobody watches, and the reader does not know");
+        assert!(wait(Direction::Read, &first, &waker).is_pending());
     }
 }
 

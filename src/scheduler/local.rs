@@ -33,7 +33,7 @@ use std::task::{Context, Poll, Wake, Waker};
 /// The number of the one worker, as hooks are told it.
 const WORKER: usize = 0;
 
-/// Above this many entries an empty queue gives its memory back.
+/// The room that an empty queue keeps, in entries; beyond that it gives its memory back.
 const KEEP: usize = 1024;
 
 /// What other threads see of the scheduler.
@@ -181,7 +181,9 @@ impl Local {
         let _entered = context::enter(Rc::clone(&self.current));
         let waker = Waker::from(Arc::clone(&self.root));
         let mut cx = Context::from_waker(&waker);
-        self.root.woken.store(true, Ordering::Relaxed);
+        // A swap, as a store would cut off what an earlier root's waker releases just now: its wake
+        // would find the flag set later, and the poll need not see its news.
+        self.root.woken.swap(true, Ordering::AcqRel);
         state.before_root = Some(0);
         // What was spawned and woken before comes before what the root spawns.
         self.take_inbox();
@@ -262,6 +264,7 @@ impl Local {
         if self.current.driver.take_notified() {
             let mut inbox = self.home.inbox.lock();
             self.queue.0.borrow_mut().append(&mut inbox.tasks);
+            inbox.tasks.shrink_to(KEEP);
         }
     }
 
@@ -375,5 +378,28 @@ impl Wake for RootWaker {
         if !self.woken.swap(true, Ordering::AcqRel) && !context::runs_here(self.runtime()) {
             self.driver.unpark();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::Clock;
+    use crate::primitives::unique_id;
+    use crate::task::spawn;
+    use std::panic::Location;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    #[test]
+    fn the_inbox_gives_back_what_a_peak_has_left() {
+        let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
+        let local = Local::new(driver, HookSet::new(None));
+        for _ in 0..100 * KEEP {
+            drop(spawn(&*local.current().spawn, async {}, Location::caller()));
+        }
+        // It begins with a look into the inbox.
+        local.block_on(pin!(async {})).unwrap();
+        assert!(local.home.inbox.lock().tasks.capacity() <= 2 * KEEP);
     }
 }

@@ -65,6 +65,30 @@ fn loom_root_wake_against_sleep() {
     });
 }
 
+/// A waker that an earlier root left behind wakes the next one, whatever it means to: the poll sees
+/// what came before the wake, or another follows.
+#[test]
+fn loom_wake_of_an_earlier_root_against_the_next() {
+    loom::model(|| {
+        let local = local();
+        let waker = block_on(&local, poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+        let news = Arc::new(AtomicBool::new(false));
+        let other = {
+            let news = Arc::clone(&news);
+            thread::spawn(move || {
+                news.store(true, Ordering::Relaxed);
+                waker.wake();
+            })
+        };
+        let look = |_: &mut Context<'_>| match news.load(Ordering::Relaxed) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        };
+        block_on(&local, poll_fn(look));
+        other.join().unwrap();
+    });
+}
+
 /// The root is woken while a notice for something else is being taken.
 #[test]
 fn loom_root_wake_against_a_notice_for_a_task() {

@@ -44,6 +44,7 @@
 
 use crate::primitives::{AtomicU32, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed};
+use std::io::Write;
 
 const SCHEDULED: u32 = 1 << 0;
 const RUNNING: u32 = 1 << 1;
@@ -306,7 +307,11 @@ impl State {
 
 #[cold]
 fn too_many_references() -> ! {
-    eprintln!("mainspring: a task has over {MAX_REFERENCES} wakers and handles; aborting");
+    // Unlike eprintln!, it does not panic where nobody reads standard error.
+    let _ = writeln!(
+        std::io::stderr(),
+        "mainspring: a task has over {MAX_REFERENCES} wakers and handles; aborting"
+    );
     std::process::abort();
 }
 

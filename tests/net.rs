@@ -136,7 +136,7 @@ fn the_end_is_seen_by_vectored_and_plain_reads_again_and_again() {
     in_runtime(|| async {
         let (client, server) = pair().await;
         let waiting = spawn(async move {
-            let mut server = server;
+            let server = server;
             let (mut a, mut b) = ([0; 3], [0; 3]);
             let mut buffers = [IoSliceMut::new(&mut a), IoSliceMut::new(&mut b)];
             assert_eq!(server.read_vectored(&mut buffers).await.unwrap(), 5);

@@ -122,7 +122,7 @@ fn writing_to_a_closed_connection_is_an_error_and_raises_no_signal() {
     signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::clone(&raised)).unwrap();
     in_runtime(|| async {
         for vectored in [false, true] {
-            let (mut client, server) = pair().await;
+            let (client, server) = pair().await;
             drop(server);
             sleep(ms(1)).await;
             let error = loop {
@@ -138,7 +138,7 @@ fn writing_to_a_closed_connection_is_an_error_and_raises_no_signal() {
             };
             let kind = error.kind();
             assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-            let (mut client, _server) = pair().await;
+            let (client, _server) = pair().await;
             client.shutdown(Shutdown::Write).unwrap();
             let error = if vectored {
                 client.write_vectored(&[IoSlice::new(b"a")]).await.unwrap_err()

@@ -24,7 +24,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 fn what_did_not_fit_into_one_vectored_read_is_read_by_the_next() {
     within(|| {
         block_on(async {
-            let (client, mut server) = pair().await;
+            let (client, server) = pair().await;
             // Registered, so that what arrives is told once.
             client.write_all(b"!").await.unwrap();
             assert_eq!(server.read(&mut [0; 2]).await.unwrap(), 1);
@@ -44,7 +44,7 @@ fn what_did_not_fit_into_one_vectored_read_is_read_by_the_next() {
 fn a_vectored_write_of_many_buffers_writes_some() {
     within(|| {
         block_on(async {
-            let (mut client, server) = pair().await;
+            let (client, server) = pair().await;
             let bytes = [7; MANY];
             let mut written = 0;
             while written < MANY {
@@ -64,7 +64,7 @@ fn the_end_is_read_again_without_a_runtime() {
     within(|| {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let mut server = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
+        let server = TcpStream::from_std(listener.accept().unwrap().0).unwrap();
         client.write_all(b"x").unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         futures::executor::block_on(async {

@@ -156,6 +156,13 @@ impl Driver {
         poll
     }
 
+    /// Gives an armed timer an earlier deadline; one that has fired stays as it is.
+    pub(crate) fn advance_timer(&self, timer: &mut Option<Timer>, deadline: Instant) {
+        if self.timers.advance(timer, deadline) {
+            self.unpark();
+        }
+    }
+
     /// Takes a timer out, if it has not fired.
     pub(crate) fn cancel_timer(&self, timer: Timer) {
         self.timers.cancel(timer);

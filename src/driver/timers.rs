@@ -143,6 +143,27 @@ impl Timers {
         found.err().unwrap_or(TimerPoll::Waits)
     }
 
+    /// Moves an armed timer to an earlier deadline; tells whether the sleeper must be woken.
+    pub(super) fn advance(&self, timer: &mut Option<Timer>, deadline: Instant) -> bool {
+        let Some(armed) = timer else { return false };
+        let tick = deadline.as_nanos().div_ceil(self.resolution);
+        let mut inner = self.inner.lock();
+        let Some(waker) = inner.wheel.remove(armed.0) else { return false };
+        let late = tick < inner.sleep_until;
+        match inner.wheel.insert(tick, waker) {
+            Ok(key) => {
+                *armed = Timer(key);
+                late
+            }
+            Err(full) => {
+                // Its own place was given back just now, so this cannot be; waking is safe.
+                drop(inner);
+                full.0.wake();
+                false
+            }
+        }
+    }
+
     pub(super) fn cancel(&self, timer: Timer) {
         let waker = self.inner.lock().wheel.remove(timer.0);
         drop(waker);

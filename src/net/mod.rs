@@ -5,9 +5,12 @@
 //! happens there.
 
 mod listener;
+mod owned;
 mod split;
 mod stream;
+mod traits;
 
 pub use listener::TcpListener;
+pub use owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use split::{ReadHalf, WriteHalf};
 pub use stream::TcpStream;

@@ -1,14 +1,14 @@
 //! A TCP connection.
 
+use super::owned::{OwnedReadHalf, OwnedWriteHalf, into_split};
 use super::split::{ReadHalf, WriteHalf, split};
+use super::traits::{async_read, async_write};
 use crate::io::{Moved, Source};
 use crate::reactor::Direction;
-use futures_io::{AsyncRead, AsyncWrite};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A TCP connection.
@@ -97,6 +97,35 @@ impl TcpStream {
         self.source.io(Direction::Read, |stream| read(stream, buffer)).await
     }
 
+    /// Reads what has arrived into several buffers, one after the other; else as
+    /// [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready has read nothing.
+    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.source.io(Direction::Read, |stream| read_vectored(stream, buffers)).await
+    }
+
+    /// Looks at what has arrived, and leaves it there to be read; 0 is the end of what the peer sends.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        // However little it finds, it has taken nothing, so the next attempt is as good.
+        let attempt = |stream: &std::net::TcpStream| Ok((stream.peek(buffer)?, Moved::Some));
+        self.source.io(Direction::Read, attempt).await
+    }
+
     /// Writes as much of `data` as the kernel takes, and tells how much that was.
     ///
     /// # Errors
@@ -108,6 +137,19 @@ impl TcpStream {
     /// Dropping the future before it is ready has written nothing.
     pub async fn write(&self, data: &[u8]) -> io::Result<usize> {
         self.source.io(Direction::Write, |stream| write(stream, data)).await
+    }
+
+    /// Writes several slices, one after the other, in one call; else as [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready has written nothing.
+    pub async fn write_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.source.io(Direction::Write, |stream| write_vectored(stream, data)).await
     }
 
     /// Writes all of `data`.
@@ -142,6 +184,34 @@ impl TcpStream {
     /// Two halves that may be used at the same time by two parts of one task.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split(self)
+    }
+
+    /// Two halves that may be moved to different tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::io::{AsyncReadExt, AsyncWriteExt, copy};
+    /// use mainspring::net::{TcpListener, TcpStream};
+    ///
+    /// # mainspring::block_on(async {
+    /// let listener = TcpListener::bind(([127, 0, 0, 1], 0))?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// let echo = mainspring::spawn(async move {
+    ///     let (read, mut write) = stream.into_split();
+    ///     copy(read, &mut write).await
+    /// });
+    /// AsyncWriteExt::write_all(&mut client, b"ping").await?;
+    /// client.close().await?;
+    /// let mut back = String::new();
+    /// client.read_to_string(&mut back).await?;
+    /// assert_eq!((echo.await.unwrap()?, &*back), (4, "ping"));
+    /// # Ok::<(), std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        into_split(self)
     }
 
     /// Sends small writes at once (`TCP_NODELAY`), instead of gathering them while earlier ones are
@@ -203,13 +273,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let many = buffers.len().min(BUFFERS);
-        let buffers = &mut buffers[..many];
-        let room = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.source.poll_io(Direction::Read, cx, |mut stream| {
-            let count = stream.read_vectored(buffers)?;
-            Ok((count, moved(count, room)))
-        })
+        self.source.poll_io(Direction::Read, cx, |stream| read_vectored(stream, buffers))
     }
 
     pub(super) fn poll_write_ref(
@@ -225,13 +289,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let data = &data[..data.len().min(BUFFERS)];
-        let length = data.iter().map(|slice| slice.len()).sum();
-        self.source.poll_io(Direction::Write, cx, |stream| {
-            // Unlike `writev`, it raises no SIGPIPE in a host that does not ignore it.
-            let count = SockRef::from(stream).send_vectored_with_flags(data, NO_SIGNAL)?;
-            Ok((count, moved(count, length)))
-        })
+        self.source.poll_io(Direction::Write, cx, |stream| write_vectored(stream, data))
     }
 
     pub(super) fn close_ref(&self) -> io::Result<()> {
@@ -285,98 +343,38 @@ fn read(mut stream: &std::net::TcpStream, buffer: &mut [u8]) -> io::Result<(usiz
     Ok((count, moved(count, buffer.len())))
 }
 
+fn read_vectored(
+    mut stream: &std::net::TcpStream,
+    buffers: &mut [IoSliceMut<'_>],
+) -> io::Result<(usize, Moved)> {
+    let most = buffers.len().min(BUFFERS);
+    let buffers = &mut buffers[..most];
+    let room = buffers.iter().map(|buffer| buffer.len()).sum();
+    let count = stream.read_vectored(buffers)?;
+    let moved = if count == 0 { Moved::Some } else { moved(count, room) };
+    Ok((count, moved))
+}
+
+fn write_vectored(
+    stream: &std::net::TcpStream,
+    data: &[IoSlice<'_>],
+) -> io::Result<(usize, Moved)> {
+    let data = &data[..data.len().min(BUFFERS)];
+    let length = data.iter().map(|slice| slice.len()).sum();
+    // Unlike `writev`, it raises no SIGPIPE in a host that does not ignore it.
+    let count = SockRef::from(stream).send_vectored_with_flags(data, NO_SIGNAL)?;
+    Ok((count, moved(count, length)))
+}
+
 fn write(mut stream: &std::net::TcpStream, data: &[u8]) -> io::Result<(usize, Moved)> {
     let count = stream.write(data)?;
     Ok((count, moved(count, data.len())))
 }
 
-impl AsyncRead for &TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_ref(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_vectored_ref(cx, buffers)
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_ref(cx, data)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_ref(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.close_ref())
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_ref(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_vectored_ref(cx, buffers)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_ref(cx, data)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_ref(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.close_ref())
-    }
-}
+async_read!(TcpStream, this => this);
+async_read!(&TcpStream, this => this);
+async_write!(TcpStream, this => this);
+async_write!(&TcpStream, this => this);
 
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -38,7 +38,7 @@ use std::time::Duration;
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let now = clock_of_this_thread();
-    Sleep { deadline: now + duration, over: duration.is_zero(), driver: None, timer: None }
+    Sleep::new(now + duration, duration.is_zero())
 }
 
 /// Waits until `deadline`; one that has passed is over at once.
@@ -53,7 +53,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     let over = deadline <= clock_of_this_thread();
-    Sleep { deadline, over, driver: None, timer: None }
+    Sleep::new(deadline, over)
 }
 
 #[inline]
@@ -78,12 +78,24 @@ fn no_runtime() -> ! {
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
     deadline: Instant,
+    /// The deadline that the timer has; earlier than the other after an extension.
+    armed_for: Instant,
     over: bool,
     driver: Option<Arc<Driver>>,
     timer: Option<Timer>,
 }
 
 impl Sleep {
+    pub(super) fn new(deadline: Instant, over: bool) -> Self {
+        Self { deadline, armed_for: deadline, over, driver: None, timer: None }
+    }
+
+    /// One whose moment is the present.
+    #[track_caller]
+    pub(super) fn starting_now() -> Self {
+        Self::new(clock_of_this_thread(), true)
+    }
+
     /// The moment that it waits for.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -92,6 +104,37 @@ impl Sleep {
     /// Whether the moment has come and was noticed by a poll.
     pub fn is_elapsed(&self) -> bool {
         self.over
+    }
+
+    /// Waits for another moment from now on, also if the present one has come.
+    ///
+    /// A later moment costs no lock and no system call: the timer fires at the earlier one, and is
+    /// armed again by the poll that follows. So a deadline that is pushed on with each message, and
+    /// seldom comes, costs next to nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::time::{Instant, sleep};
+    /// use std::time::Duration;
+    ///
+    /// # mainspring::block_on(async {
+    /// let start = Instant::now();
+    /// let mut idle = sleep(Duration::from_millis(1));
+    /// idle.reset(start + Duration::from_millis(4));
+    /// idle.await;
+    /// assert!(start.elapsed() >= Duration::from_millis(4));
+    /// # });
+    /// ```
+    pub fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        self.over = false;
+        if let (Some(driver), Some(_)) = (&self.driver, &self.timer)
+            && deadline < self.armed_for
+        {
+            driver.advance_timer(&mut self.timer, deadline);
+            self.armed_for = deadline;
+        }
     }
 
     /// Takes the timer back from a runtime that is not the one that polls: a `LocalRuntime` may stand
@@ -117,8 +160,12 @@ impl Sleep {
                     Err(_) => no_runtime(),
                 },
             };
+            if self.timer.is_none() {
+                self.armed_for = self.deadline;
+            }
             match driver.poll_timer(&mut self.timer, self.deadline, cx.waker()) {
                 TimerPoll::Waits => return Poll::Pending,
+                TimerPoll::Fired if self.armed_for < self.deadline => {}
                 TimerPoll::Fired => break,
                 TimerPoll::Closed if driver.clock().now() >= self.deadline => break,
                 TimerPoll::Closed => {

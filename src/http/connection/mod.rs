@@ -551,6 +551,7 @@ impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Head => "Head",
+            Self::Waiting(..) => "Waiting",
             Self::Handling(..) => "Handling",
             Self::Answering(..) => "Answering",
             Self::Draining(_) => "Draining",

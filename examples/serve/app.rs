@@ -1,0 +1,314 @@
+//! The routes.
+
+use http::{Method, StatusCode};
+use mainspring::http::{Cors, CorsError, Error, Json, Request, Response, Router, ServerHandle};
+use mainspring::time::sleep;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// What the routes are, for `--help`.
+pub const ROUTES: &str = "\
+GET  /                          a short text
+POST /echo                      the body, sent back
+GET  /seen                      how many requests reached a handler before this one
+GET  /async_0[/{index}]         waits 0.1 s
+GET  /async_1[/{index}]         waits 1 s
+GET  /test/async?ms=            waits so long, at most 3600000
+GET  /mix_s_0/{index}           blocks its thread for 0.1 s
+GET  /mix_s_1/{index}           blocks its thread for 1 s
+GET  /mix_c/{index}?ms=         uses so much CPU time, at most 60000
+GET POST /users                 all users; a new one from {\"name\":…}
+GET PUT DELETE /users/{id}      one user, or 404
+POST /background-task           answers at once, and works after the answer
+GET  /async-task                three tasks side by side
+GET  /bulk-operation?count=     so many tasks, ten at once, at most 10000
+GET  /key/{item}                whether the item is known; for every origin
+GET  /performance               what the server does, in numbers";
+
+/// The most CPU time that one request may ask for.
+const MAX_SPIN_MS: u64 = 60_000;
+/// The longest that one request may ask to wait.
+const MAX_WAIT_MS: u64 = 3_600_000;
+/// The most tasks that one request may ask for.
+const MAX_BULK: u64 = 10_000;
+/// The most users that are kept.
+const MAX_USERS: usize = 100_000;
+
+/// What handlers reach beside their request.
+#[derive(Clone, Default)]
+pub struct Handles {
+    pub server: Arc<OnceLock<ServerHandle>>,
+    seen: Arc<AtomicU64>,
+    users: Arc<Mutex<Users>>,
+}
+
+#[derive(Default)]
+struct Users {
+    last_id: u64,
+    by_id: BTreeMap<u64, User>,
+}
+
+#[derive(Clone, Serialize)]
+struct User {
+    id: u64,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct NewUser {
+    name: String,
+}
+
+/// What handlers that only wait or block answer.
+#[derive(Serialize)]
+struct Answer {
+    endpoint: &'static str,
+    index: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Millis {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: u64,
+}
+
+/// All routes.
+pub fn routes(own: &Handles) -> Result<Router, CorsError> {
+    let seen = own.seen.clone();
+    let counting = Router::new()
+        .get("/", |_req: Request| async { "Hello from mainspring.\n" })
+        .post("/echo", |mut req: Request| async move { req.bytes().await })
+        .get("/async_0", |_req: Request| waits("async_0", None, 100))
+        .get("/async_1", |_req: Request| waits("async_1", None, 1_000))
+        .get("/async_0/{index}", |req: Request| indexed(req, "async_0", 100))
+        .get("/async_1/{index}", |req: Request| indexed(req, "async_1", 1_000))
+        .get("/test/async", |req: Request| async move {
+            let ms = bounded("ms", req.query::<Millis>()?.ms, MAX_WAIT_MS)?;
+            Ok::<_, Error>(waits("test/async", None, ms).await)
+        })
+        .get("/mix_s_0/{index}", |req: Request| blocks(req, "mix_s_0", 100))
+        .get("/mix_s_1/{index}", |req: Request| blocks(req, "mix_s_1", 1_000))
+        .get("/mix_c/{index}", |req: Request| async move {
+            let index = Some(req.param("index")?);
+            let ms = bounded("ms", req.query::<Millis>()?.ms, MAX_SPIN_MS)?;
+            spin(Duration::from_millis(ms));
+            Ok::<_, Error>(Json(Answer { endpoint: "mix_c", index }))
+        })
+        .post("/background-task", |_req: Request| async {
+            Response::json(&Status { status: "accepted" }).after(sleep(Duration::from_millis(100)))
+        })
+        .get("/async-task", |_req: Request| side_by_side())
+        .get("/bulk-operation", |req: Request| async move {
+            let count = bounded("count", req.query::<Count>()?.count, MAX_BULK)?;
+            bulk(count).await
+        })
+        .merge(users(own))
+        .merge(keys()?)
+        .merge(numbers(own))
+        .layer(move |req: Request, next: mainspring::http::Next| {
+            let before = seen.fetch_add(1, Relaxed);
+            async move {
+                if req.path() == "/seen" {
+                    return Response::text(before.to_string());
+                }
+                next.run(req).await
+            }
+        })
+        // Answered by the layer, which knows the number.
+        .get("/seen", |_req: Request| async { "" });
+    Ok(counting)
+}
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+async fn waits(endpoint: &'static str, index: Option<u64>, ms: u64) -> Json<Answer> {
+    sleep(Duration::from_millis(ms)).await;
+    Json(Answer { endpoint, index })
+}
+
+async fn indexed(req: Request, endpoint: &'static str, ms: u64) -> Result<Json<Answer>, Error> {
+    let index = req.param("index")?;
+    Ok(waits(endpoint, Some(index), ms).await)
+}
+
+/// What a handler must not do, done on purpose: it blocks the thread that serves all others.
+async fn blocks(req: Request, endpoint: &'static str, ms: u64) -> Result<Json<Answer>, Error> {
+    let index = Some(req.param("index")?);
+    std::thread::sleep(Duration::from_millis(ms));
+    Ok(Json(Answer { endpoint, index }))
+}
+
+fn bounded(name: &str, value: u64, most: u64) -> Result<u64, Error> {
+    if value > most {
+        let reason = format!("{name} must be at most {most}");
+        return Err(Error::new(StatusCode::BAD_REQUEST, reason));
+    }
+    Ok(value)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
+/// Three tasks at the same time; their results in order.
+async fn side_by_side() -> Result<Json<Vec<u64>>, Error> {
+    let tasks: Vec<_> = (1..=3)
+        .map(|n| {
+            mainspring::spawn(async move {
+                sleep(Duration::from_millis(20 * n)).await;
+                n * n
+            })
+        })
+        .collect();
+    let mut squares = Vec::new();
+    for task in tasks {
+        squares.push(task.await.map_err(internal)?);
+    }
+    Ok(Json(squares))
+}
+
+/// `count` tasks, ten at a time.
+async fn bulk(count: u64) -> Result<Json<BTreeMap<&'static str, u64>>, Error> {
+    let limit = Arc::new(mainspring::sync::Semaphore::new(10));
+    let mut tasks = Vec::new();
+    for _ in 0..count {
+        let permit = limit.clone().acquire_owned().await.map_err(internal)?;
+        tasks.push(mainspring::spawn(async move {
+            sleep(Duration::from_millis(1)).await;
+            drop(permit);
+        }));
+    }
+    let mut done = 0;
+    for task in tasks {
+        task.await.map_err(internal)?;
+        done += 1;
+    }
+    Ok(Json(BTreeMap::from([("done", done)])))
+}
+
+fn users(own: &Handles) -> Router {
+    fn missing() -> Error {
+        Error::new(StatusCode::NOT_FOUND, "there is no user of this id")
+    }
+    fn with<T>(own: &Handles, f: impl FnOnce(&mut Users) -> T) -> T {
+        f(&mut own.users.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    let [list, create, read, update, delete] = std::array::from_fn(|_| own.clone());
+    Router::new()
+        .get("/users", move |_req: Request| {
+            let all: Vec<User> = with(&list, |users| users.by_id.values().cloned().collect());
+            async { Json(all) }
+        })
+        .post("/users", move |mut req: Request| {
+            let own = create.clone();
+            async move {
+                let NewUser { name } = req.json().await?;
+                let user = with(&own, |users| {
+                    if users.by_id.len() >= MAX_USERS {
+                        return Err(Error::new(StatusCode::INSUFFICIENT_STORAGE, "too many users"));
+                    }
+                    users.last_id += 1;
+                    let user = User { id: users.last_id, name };
+                    users.by_id.insert(user.id, user.clone());
+                    Ok(user)
+                })?;
+                Ok::<_, Error>((StatusCode::CREATED, Json(user)))
+            }
+        })
+        .get("/users/{id}", move |req: Request| {
+            let own = read.clone();
+            async move {
+                let id = req.param("id")?;
+                let found = with(&own, |users| users.by_id.get(&id).cloned());
+                found.map(Json).ok_or_else(missing)
+            }
+        })
+        .put("/users/{id}", move |mut req: Request| {
+            let own = update.clone();
+            async move {
+                let id = req.param("id")?;
+                let NewUser { name } = req.json().await?;
+                let changed = with(&own, |users| {
+                    let user = users.by_id.get_mut(&id)?;
+                    user.name = name;
+                    Some(user.clone())
+                });
+                changed.map(Json).ok_or_else(missing)
+            }
+        })
+        .delete("/users/{id}", move |req: Request| {
+            let own = delete.clone();
+            async move {
+                let id: u64 = req.param("id")?;
+                let gone = with(&own, |users| users.by_id.remove(&id));
+                gone.map(|_| StatusCode::NO_CONTENT).ok_or_else(missing)
+            }
+        })
+}
+
+/// Membership of a key, for pages of every origin.
+fn keys() -> Result<Router, CorsError> {
+    const KNOWN: [&str; 4] = ["apple", "banana", "cherry", "damson"];
+    #[derive(Serialize)]
+    struct Known {
+        item: String,
+        known: bool,
+    }
+    let cors = Cors::new().allow_origin("*").allow_methods([Method::GET]).build()?;
+    Ok(Router::new()
+        .get("/key/{item}", |req: Request| async move {
+            let item: String = req.param("item")?;
+            let known = KNOWN.contains(&item.as_str());
+            Ok::<_, Error>(Json(Known { item, known }))
+        })
+        .layer(cors))
+}
+
+fn numbers(own: &Handles) -> Router {
+    #[derive(Serialize)]
+    struct Performance {
+        connections: usize,
+        in_flight: usize,
+        waiting: usize,
+        served: u64,
+        refused: u64,
+        timed_out: u64,
+    }
+    let server = own.server.clone();
+    Router::new().get("/performance", move |_req: Request| {
+        let metrics = server.get().map(ServerHandle::metrics);
+        async move {
+            let metrics = metrics.ok_or_else(|| internal("the server is not known yet"))?;
+            Ok::<_, Error>(Json(Performance {
+                connections: metrics.connections,
+                in_flight: metrics.in_flight,
+                waiting: metrics.waiting,
+                served: metrics.served,
+                refused: metrics.refused,
+                timed_out: metrics.timed_out,
+            }))
+        }
+    })
+}
+
+/// Uses `time` of the CPU, however long that takes.
+fn spin(time: Duration) {
+    let used = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+    };
+    let start = used();
+    while used().saturating_sub(start) < time {
+        std::hint::spin_loop();
+    }
+}

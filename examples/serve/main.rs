@@ -1,0 +1,80 @@
+//! The server of the scenarios: handlers that wait, handlers that block, and a few that do neither.
+//!
+//! ```text
+//! cargo run --release --example serve -- --addr 127.0.0.1:8080
+//! ```
+
+#![allow(clippy::disallowed_types)]
+
+mod app;
+mod options;
+
+use mainspring::http::Drained;
+use options::{Command, Options};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args().skip(1)) {
+        Ok(Command::Serve(options)) => options,
+        Ok(Command::Help(text)) => {
+            tell(format_args!("{text}"));
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("serve: {problem}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(*options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let descriptors = raise_descriptor_limit();
+    let own = app::Handles::default();
+    let server = options.server.build(app::routes(&own)?)?;
+    let handle = server.handle();
+    own.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for (count, _signal) in signals.forever().enumerate() {
+            if count > 0 {
+                std::process::exit(130);
+            }
+            handle.shutdown(options.grace);
+        }
+    })?;
+    tell(format_args!("listening on http://{}", server.local_addr()));
+    let bounds = options::describe(&server.handle().bounds());
+    tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
+    let runtime = mainspring::LocalRuntime::builder().build()?;
+    let drained = runtime.block_on(server.run())?;
+    let Drained { served, cut_off, .. } = drained;
+    tell(format_args!("served {served} requests, cut off {cut_off} connections"));
+    Ok(())
+}
+
+/// Prints a line, if anybody still reads: `serve | head -1` must not end the server.
+fn tell(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Allows as many descriptors as the system does, and tells how many that is.
+fn raise_descriptor_limit() -> String {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.map_or_else(|| "unlimited".to_owned(), |count| count.to_string())
+}

@@ -1,0 +1,99 @@
+//! What the command line says.
+
+use mainspring::http::{Bounds, Server, ServerBuilder};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+const USAGE: &str = "\
+A small HTTP server on mainspring.
+
+  --addr HOST:PORT       where to listen; port 0 asks for a free one (127.0.0.1:8080)
+  --grace SECONDS        how long connections may take to end after Ctrl-C or TERM (10)
+  --help                 this text
+
+Bounds, with their defaults:
+  --connections N        connections; further ones wait in the kernel (25000)
+  --in-flight N          requests that handlers work on; further ones wait (1024)
+  --waiting N            requests that wait; further ones get 503 at once (1024)
+  --waiting-time SECONDS how long they wait, then 503 (10)
+  --requests N           requests on one connection (no bound)
+  --max-body BYTES       a request's body, then 413 (2097152)
+  --header-time SECONDS  a request's head, from accept or the last answer, then 408 (10)
+  --keep-alive SECONDS   an idle connection after an answer (5)
+  --body-time SECONDS    a request's body, beside a second for each 256 bytes, then 408 (30)
+  --write-time SECONDS   a client that takes nothing of its answer (30)
+
+Seconds may have a fraction. Ctrl-C or TERM answers what has begun and ends; a second one ends at
+once.
+";
+
+/// The settings.
+pub struct Options {
+    pub server: ServerBuilder,
+    pub grace: Duration,
+}
+
+/// What is to be done.
+pub enum Command {
+    Serve(Box<Options>),
+    Help(String),
+}
+
+/// Reads the arguments after the program's name.
+pub fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut given = given.into_iter();
+    let mut options = Options { server: Server::builder(), grace: Duration::from_secs(10) };
+    while let Some(name) = given.next() {
+        if name == "--help" || name == "-h" {
+            return Ok(Command::Help(format!("{USAGE}\n{}", crate::app::ROUTES)));
+        }
+        let mut value = || given.next().ok_or_else(|| format!("{name} needs a value"));
+        let server = options.server;
+        options.server = match name.as_str() {
+            "--addr" => server.addr(value()?),
+            "--connections" => server.max_connections(number(&name, &value()?)?),
+            "--in-flight" => server.max_in_flight(number(&name, &value()?)?),
+            "--waiting" => server.max_waiting(number(&name, &value()?)?),
+            "--waiting-time" => server.waiting_time(seconds(&name, &value()?)?),
+            "--requests" => server.max_requests(number(&name, &value()?)?),
+            "--max-body" => server.max_body(number(&name, &value()?)?),
+            "--header-time" => server.header_time(seconds(&name, &value()?)?),
+            "--keep-alive" => server.keep_alive(seconds(&name, &value()?)?),
+            "--body-time" => server.body_time(seconds(&name, &value()?)?),
+            "--write-time" => server.write_time(seconds(&name, &value()?)?),
+            "--grace" => {
+                options.grace = seconds(&name, &value()?)?;
+                server
+            }
+            other => return Err(format!("`{other}` is not an option")),
+        };
+    }
+    Ok(Command::Serve(Box::new(options)))
+}
+
+fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|error| format!("{name} {value}: {error}"))
+}
+
+fn seconds(name: &str, value: &str) -> Result<Duration, String> {
+    let seconds: f64 = number(name, value)?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{name} {value}: {error}"))
+}
+
+/// The bounds that hold, in one line.
+pub fn describe(bounds: &Bounds) -> String {
+    format!(
+        "{} connections, {} requests in flight, {} waiting for {:?}; bodies of {} bytes; head {:?}, \
+         keep-alive {:?}, body {:?}, write {:?}",
+        bounds.max_connections,
+        bounds.max_in_flight,
+        bounds.max_waiting,
+        bounds.waiting_time,
+        bounds.max_body,
+        bounds.header_time,
+        bounds.keep_alive,
+        bounds.body_time,
+        bounds.write_time,
+    )
+}

@@ -84,41 +84,36 @@ impl App {
 
     /// The fallback of the longest prefix.
     #[cold]
-    fn fallback(&self, path: &str) -> (&Handler, Vec<(u16, u16)>) {
+    fn fallback(&self, path: &str) -> (&Handler, Option<Matched>) {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         let ends: Vec<_> = ends.skip(1).take(self.deepest).collect();
         for end in ends.into_iter().rev() {
             if let Ok(found) = self.nested.at(&path[..end]) {
-                return (found.value, spans(path, &found.params));
+                return (found.value, found.value.matched(path, &found.params));
             }
         }
-        (&self.fallback, Vec::new())
+        (&self.fallback, self.fallback.matched(path, &matchit::Params::new()))
     }
 }
 
 impl Service for App {
     fn call(&self, mut request: Request) -> ResponseFuture {
         let path = request.path();
-        let (handler, spans) = match self.routes.at(path) {
-            Ok(found) => (found.value.handler(request.method()), spans(path, &found.params)),
+        let (handler, matched) = match self.routes.at(path) {
+            Ok(found) => {
+                let handler = found.value.handler(request.method());
+                (handler, handler.matched(path, &found.params))
+            }
             Err(_) => self.fallback(path),
         };
-        if !handler.site.is_plain() {
-            request.set_matched(Matched::new(&handler.site, spans));
+        if let Some(matched) = matched {
+            request.set_matched(matched);
         }
         match &handler.meter {
             None => handler.service.call(request),
             Some(meter) => meter.measure(|| handler.service.call(request)),
         }
     }
-}
-
-/// Where the values of parameters lie in the path.
-#[inline]
-fn spans(path: &str, params: &matchit::Params<'_, '_>) -> Vec<(u16, u16)> {
-    let offset = |value: &str| value.as_ptr() as usize - path.as_ptr() as usize;
-    let spans = params.iter().map(|(_, v)| (offset(v), offset(v) + v.len()));
-    spans.map(|(start, end)| (start as u16, end as u16)).collect()
 }
 
 impl fmt::Debug for App {
@@ -132,6 +127,20 @@ pub(super) struct Handler {
     service: Arc<dyn Service>,
     site: Arc<Site>,
     meter: Option<Arc<Meter>>,
+}
+
+impl Handler {
+    /// What a request is told, and where the values of parameters lie in its path.
+    #[inline]
+    fn matched(&self, path: &str, params: &matchit::Params<'_, '_>) -> Option<Matched> {
+        if self.site.is_plain() {
+            return None;
+        }
+        let offset = |value: &str| value.as_ptr() as usize - path.as_ptr() as usize;
+        let spans = params.iter().map(|(_, v)| (offset(v), offset(v) + v.len()));
+        let spans = spans.map(|(start, end)| (start as u16, end as u16)).collect();
+        Some(Matched::new(&self.site, spans))
+    }
 }
 
 impl Entry {

@@ -4,7 +4,7 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use futures::io::{AsyncReadExt, AsyncWriteExt, IoSlice, IoSliceMut};
+use futures::io::{AsyncReadExt, IoSlice, IoSliceMut};
 use mainspring::block_on;
 use mainspring::net::{TcpListener, TcpStream};
 use std::io::{Read, Write};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What the routes are, for `--help`.
-pub const ROUTES: &str = "\
+pub(crate) const ROUTES: &str = "\
 GET  /                          a short text
 POST /echo                      the body, sent back
 GET  /seen                      how many requests reached a handler before this one
@@ -39,8 +39,8 @@ const MAX_USERS: usize = 100_000;
 
 /// What handlers reach beside their request.
 #[derive(Clone, Default)]
-pub struct Handles {
-    pub server: Arc<OnceLock<ServerHandle>>,
+pub(crate) struct Handles {
+    pub(crate) server: Arc<OnceLock<ServerHandle>>,
     seen: Arc<AtomicU64>,
     users: Arc<Mutex<Users>>,
 }
@@ -80,7 +80,7 @@ struct Count {
 }
 
 /// All routes.
-pub fn routes(own: &Handles) -> Result<Router, CorsError> {
+pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
     let seen = own.seen.clone();
     let counting = Router::new()
         .get("/", |_req: Request| async { "Hello from mainspring.\n" })

@@ -29,19 +29,19 @@ once.
 ";
 
 /// The settings.
-pub struct Options {
-    pub server: ServerBuilder,
-    pub grace: Duration,
+pub(crate) struct Options {
+    pub(crate) server: ServerBuilder,
+    pub(crate) grace: Duration,
 }
 
 /// What is to be done.
-pub enum Command {
+pub(crate) enum Command {
     Serve(Box<Options>),
     Help(String),
 }
 
 /// Reads the arguments after the program's name.
-pub fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, String> {
+pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut given = given.into_iter();
     let mut options = Options { server: Server::builder(), grace: Duration::from_secs(10) };
     while let Some(name) = given.next() {
@@ -82,7 +82,7 @@ fn seconds(name: &str, value: &str) -> Result<Duration, String> {
 }
 
 /// The bounds that hold, in one line.
-pub fn describe(bounds: &Bounds) -> String {
+pub(crate) fn describe(bounds: &Bounds) -> String {
     format!(
         "{} connections, {} requests in flight, {} waiting for {:?}; bodies of {} bytes; head {:?}, \
          keep-alive {:?}, body {:?}, write {:?}",

@@ -6,6 +6,7 @@ use crate::task::{Busy, JoinError};
 use crate::time::Elapsed;
 use http::{StatusCode, header};
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use std::{error, fmt, io};
 
@@ -32,7 +33,8 @@ use std::{error, fmt, io};
 pub struct Error {
     status: StatusCode,
     reason: Cow<'static, str>,
-    retry_after: Option<Duration>,
+    /// Whole seconds.
+    retry_after: Option<NonZeroU32>,
 }
 
 impl Error {
@@ -43,7 +45,9 @@ impl Error {
 
     /// Says when the client may try again, in whole seconds and at least one: `Retry-After`.
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        let begun = u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait.as_secs().saturating_add(begun).max(1);
+        self.retry_after = NonZeroU32::new(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
@@ -93,11 +97,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let answer = Response::error(self.status, &self.reason);
         match self.retry_after {
-            Some(wait) => {
-                let begun = u64::from(wait.subsec_nanos() > 0);
-                let seconds = wait.as_secs().saturating_add(begun).max(1);
-                answer.with_header(header::RETRY_AFTER, seconds.into())
-            }
+            Some(seconds) => answer.with_header(header::RETRY_AFTER, seconds.get().into()),
             None => answer,
         }
     }

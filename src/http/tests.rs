@@ -167,5 +167,10 @@ fn public_types_go_where_handlers_go() {
     shared::<Next>();
     shared::<Error>();
     shared::<JsonError>();
+    shared::<Cors>();
+    shared::<CorsLayer>();
+    shared::<Body>();
+    shared::<SseEvent>();
     sent::<Response>();
+    sent::<Sse<Body>>();
 }

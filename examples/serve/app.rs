@@ -1,7 +1,9 @@
 //! The routes.
 
 use http::{Method, StatusCode};
-use mainspring::http::{Cors, CorsError, Error, Json, Request, Response, Router, ServerHandle};
+use mainspring::http::{
+    Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router, ServerHandle,
+};
 use mainspring::time::sleep;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,12 +81,58 @@ struct Count {
     count: u64,
 }
 
+/// Routes whose handlers count the requests that reach them.
+struct Counting {
+    router: Router,
+    seen: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn new(own: &Handles) -> Self {
+        Self { router: Router::new(), seen: own.seen.clone() }
+    }
+
+    fn on<H, Fut>(mut self, method: Method, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoResponse> + Send + 'static,
+    {
+        let seen = self.seen.clone();
+        self.router = self.router.route(method, pattern, move |req| {
+            seen.fetch_add(1, Relaxed);
+            handler(req)
+        });
+        self
+    }
+
+    fn get<H, Fut>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoResponse> + Send + 'static,
+    {
+        self.on(Method::GET, pattern, handler)
+    }
+
+    fn post<H, Fut>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoResponse> + Send + 'static,
+    {
+        self.on(Method::POST, pattern, handler)
+    }
+}
+
 /// All routes.
 pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
     let seen = own.seen.clone();
-    let counting = Router::new()
+    let counting = Counting::new(own)
         .get("/", |_req: Request| async { "Hello from mainspring.\n" })
         .post("/echo", |mut req: Request| async move { req.bytes().await })
+        .get("/seen", move |_req: Request| {
+            // It has counted itself already.
+            let before = seen.load(Relaxed) - 1;
+            async move { before.to_string() }
+        })
         .get("/async_0", |_req: Request| waits("async_0", None, 100))
         .get("/async_1", |_req: Request| waits("async_1", None, 1_000))
         .get("/async_0/{index}", |req: Request| indexed(req, "async_0", 100))
@@ -108,22 +156,9 @@ pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
         .get("/bulk-operation", |req: Request| async move {
             let count = bounded("count", req.query::<Count>()?.count, MAX_BULK)?;
             bulk(count).await
-        })
-        .merge(users(own))
-        .merge(keys()?)
-        .merge(numbers(own))
-        .layer(move |req: Request, next: mainspring::http::Next| {
-            let before = seen.fetch_add(1, Relaxed);
-            async move {
-                if req.path() == "/seen" {
-                    return Response::text(before.to_string());
-                }
-                next.run(req).await
-            }
-        })
-        // Answered by the layer, which knows the number.
-        .get("/seen", |_req: Request| async { "" });
-    Ok(counting)
+        });
+    let all = numbers(users(counting, own), own);
+    Ok(all.router.merge(keys(own)?))
 }
 
 #[derive(Serialize)]
@@ -196,7 +231,7 @@ async fn bulk(count: u64) -> Result<Json<BTreeMap<&'static str, u64>>, Error> {
     Ok(Json(BTreeMap::from([("done", done)])))
 }
 
-fn users(own: &Handles) -> Router {
+fn users(routes: Counting, own: &Handles) -> Counting {
     fn missing() -> Error {
         Error::new(StatusCode::NOT_FOUND, "there is no user of this id")
     }
@@ -204,7 +239,7 @@ fn users(own: &Handles) -> Router {
         f(&mut own.users.lock().unwrap_or_else(PoisonError::into_inner))
     }
     let [list, create, read, update, delete] = std::array::from_fn(|_| own.clone());
-    Router::new()
+    routes
         .get("/users", move |_req: Request| {
             let all: Vec<User> = with(&list, |users| users.by_id.values().cloned().collect());
             async { Json(all) }
@@ -233,7 +268,7 @@ fn users(own: &Handles) -> Router {
                 found.map(Json).ok_or_else(missing)
             }
         })
-        .put("/users/{id}", move |mut req: Request| {
+        .on(Method::PUT, "/users/{id}", move |mut req: Request| {
             let own = update.clone();
             async move {
                 let id = req.param("id")?;
@@ -246,7 +281,7 @@ fn users(own: &Handles) -> Router {
                 changed.map(Json).ok_or_else(missing)
             }
         })
-        .delete("/users/{id}", move |req: Request| {
+        .on(Method::DELETE, "/users/{id}", move |req: Request| {
             let own = delete.clone();
             async move {
                 let id: u64 = req.param("id")?;
@@ -257,7 +292,7 @@ fn users(own: &Handles) -> Router {
 }
 
 /// Membership of a key, for pages of every origin.
-fn keys() -> Result<Router, CorsError> {
+fn keys(own: &Handles) -> Result<Router, CorsError> {
     const KNOWN: [&str; 4] = ["apple", "banana", "cherry", "damson"];
     #[derive(Serialize)]
     struct Known {
@@ -265,16 +300,15 @@ fn keys() -> Result<Router, CorsError> {
         known: bool,
     }
     let cors = Cors::new().allow_origin("*").allow_methods([Method::GET]).build()?;
-    Ok(Router::new()
-        .get("/key/{item}", |req: Request| async move {
-            let item: String = req.param("item")?;
-            let known = KNOWN.contains(&item.as_str());
-            Ok::<_, Error>(Json(Known { item, known }))
-        })
-        .layer(cors))
+    let routes = Counting::new(own).get("/key/{item}", |req: Request| async move {
+        let item: String = req.param("item")?;
+        let known = KNOWN.contains(&item.as_str());
+        Ok::<_, Error>(Json(Known { item, known }))
+    });
+    Ok(routes.router.layer(cors))
 }
 
-fn numbers(own: &Handles) -> Router {
+fn numbers(routes: Counting, own: &Handles) -> Counting {
     #[derive(Serialize)]
     struct Performance {
         connections: usize,
@@ -285,7 +319,7 @@ fn numbers(own: &Handles) -> Router {
         timed_out: u64,
     }
     let server = own.server.clone();
-    Router::new().get("/performance", move |_req: Request| {
+    routes.get("/performance", move |_req: Request| {
         let metrics = server.get().map(ServerHandle::metrics);
         async move {
             let metrics = metrics.ok_or_else(|| internal("the server is not known yet"))?;

@@ -137,6 +137,11 @@ impl Sleep {
         }
     }
 
+    /// The moment at which the last waker is woken, at the latest; `None` if no timer is armed.
+    pub(crate) fn armed_for(&self) -> Option<Instant> {
+        self.timer.is_some().then_some(self.armed_for)
+    }
+
     /// Takes the timer back from a runtime that is not the one that polls: a `LocalRuntime` may stand
     /// still for ever while the future goes on elsewhere.
     fn leave_other_runtime(&mut self) {
@@ -209,6 +214,10 @@ impl Drop for Sleep {
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("deadline", &self.deadline).field("over", &self.over).finish()
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .field("armed_for", &self.armed_for())
+            .field("over", &self.over)
+            .finish()
     }
 }

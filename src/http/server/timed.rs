@@ -45,6 +45,15 @@ pub(super) struct Timed<'a, S> {
     timer: Sleep,
 }
 
+/// When the present wait began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measured {
+    /// At an earlier poll.
+    Before,
+    /// In this one.
+    Now,
+}
+
 /// The times of a connection whose server was told to end.
 struct Ending {
     /// When it stops to listen for a request.
@@ -96,12 +105,14 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
     }
 
     /// When the time is over for what the connection waits for; measured anew where that changed.
-    fn deadline(&mut self) -> Instant {
+    fn deadline(&mut self) -> (Instant, Measured) {
         let wait = self.connection.wait();
+        let mut measured = Measured::Before;
         if self.wait != Some(wait) {
             self.wait = Some(wait);
             self.since = Instant::now();
             self.received = self.connection.received();
+            measured = Measured::Now;
         }
         let bounds = self.connection.bounds();
         let time = match wait.phase {
@@ -117,11 +128,18 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
             Phase::Handler => Duration::MAX,
         };
         let deadline = self.since + time;
-        match &self.ending {
+        let deadline = match &self.ending {
             None => deadline,
             Some(Ending { quiet, listens: true, .. }) => deadline.min(*quiet),
             Some(Ending { cut_off, .. }) => deadline.min(*cut_off),
-        }
+        };
+        (deadline, measured)
+    }
+
+    /// Whether the timer need not be asked: it is armed, with this task's waker, for a moment that
+    /// was not there when the clock was read just now. So it goes for most requests.
+    fn has_time(&self, measured: Measured) -> bool {
+        measured == Measured::Now && self.timer.armed_for().is_some_and(|at| self.since < at)
     }
 
     /// The timer has fired; what follows from that.
@@ -161,9 +179,12 @@ impl<S: Future<Output = ()>> Future for Timed<'_, S> {
             if Pin::new(&mut this.connection).poll(cx).is_ready() {
                 return Poll::Ready(End::ByItself);
             }
-            let deadline = this.deadline();
+            let (deadline, measured) = this.deadline();
             if this.timer.deadline() != deadline {
                 this.timer.reset(deadline);
+            }
+            if this.has_time(measured) {
+                return Poll::Pending;
             }
             // A handler that spends the whole budget in each poll must not keep its time from being
             // looked at.

@@ -307,6 +307,7 @@ mod tests {
         assert!(matches!(wait(Direction::Write, &second, Waker::noop()), Poll::Ready(Err(_))));
         assert!(told.0.load(Ordering::Relaxed), "nobody watches, and the reader does not know");
         assert!(wait(Direction::Read, &first, &waker).is_pending());
+        registration.unbind(socket.as_fd());
     }
 }
 

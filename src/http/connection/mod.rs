@@ -57,6 +57,7 @@ use super::response::{Response, Stream};
 use super::service::{ResponseFuture, Service};
 use super::shared::{Date, Shared};
 use crate::coop;
+use crate::util::discard;
 use after::Afterwork;
 use buffers::{Input, Output};
 use futures_io::{AsyncRead, AsyncWrite};
@@ -532,8 +533,7 @@ struct Panicked;
 #[inline]
 fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        // Its drop could panic in turn.
-        std::mem::forget(payload);
+        discard(payload);
         Panicked
     })
 }

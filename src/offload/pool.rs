@@ -59,7 +59,11 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 /// assert_eq!(rx.iter().sum::<u32>(), 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ThreadPool(PoolHandle);
+pub struct ThreadPool {
+    pool: PoolHandle,
+    /// How long the drop waits.
+    patience: Duration,
+}
 
 impl ThreadPool {
     /// The settings, with their defaults.
@@ -89,12 +93,12 @@ impl ThreadPool {
         let crew = Arc::new(Crew::new(settings.limit, settings.keep_alive, duty));
         let home = Home::new_blocking(Pool { crew, places }, hooks);
         *home.crew.work().pool.lock() = Arc::downgrade(&home);
-        Self(PoolHandle(home))
+        Self { pool: PoolHandle(home), patience: DROP_WAIT }
     }
 
     /// What is queued and running, and the way to change the limits.
     pub fn limits(&self) -> BlockingLimits {
-        BlockingLimits::new(&self.0)
+        BlockingLimits::new(&self.pool)
     }
 
     /// Ends the pool: drops what has not started, and waits up to `limit` for what has.
@@ -114,31 +118,33 @@ impl ThreadPool {
     /// assert_eq!(left, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn shutdown_timeout(self, limit: Duration) -> usize {
+    pub fn shutdown_timeout(mut self, limit: Duration) -> usize {
+        // The drop must not wait once more.
+        self.patience = Duration::ZERO;
         self.finish(limit)
     }
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
     /// left.
     fn finish(&self, limit: Duration) -> usize {
-        self.0.close();
-        self.0.0.crew.wait(limit)
+        self.pool.close();
+        self.pool.0.crew.wait(limit)
     }
 
     pub(crate) fn handle(&self) -> &PoolHandle {
-        &self.0
+        &self.pool
     }
 }
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        self.finish(DROP_WAIT);
+        self.finish(self.patience);
     }
 }
 
 impl Executor for ThreadPool {
     fn execute(&self, job: Job) -> Result<(), Busy<Job>> {
-        self.0.execute(job)
+        self.pool.execute(job)
     }
 }
 

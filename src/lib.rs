@@ -1,8 +1,8 @@
 //! An embeddable async runtime with executor hooks, and a small HTTP server layered on it.
 //!
 //! A [`LocalRuntime`] runs futures on the thread that made it, `Send` or not. It has an event loop
-//! for sockets, a timer wheel, and a queue of tasks; it starts no threads. A [`Handle`] reaches it
-//! from any thread, and [`hooks`] tell what it does.
+//! for sockets, a timer wheel, and a queue of tasks; it starts threads only for work that blocks. A
+//! [`Handle`] reaches it from any thread, and [`hooks`] tell what it does.
 //!
 //! ```
 //! use mainspring::net::{TcpListener, TcpStream};
@@ -34,6 +34,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | the root | [`LocalRuntime`], [`Handle`], [`spawn`], [`spawn_local`], [`yield_now`], [`block_on`] |
+//! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
 //! | [`task`] | [`JoinHandle`], its errors, the numbers of tasks, [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
 //! | [`net`] | TCP with the traits of `futures-io` |
@@ -69,6 +70,7 @@ pub(crate) mod wheel;
 pub(crate) mod context;
 pub(crate) mod driver;
 
+pub mod offload;
 pub(crate) mod scheduler;
 
 pub(crate) mod runtime;
@@ -84,8 +86,9 @@ pub mod fuzzing;
 #[cfg(feature = "http")]
 pub mod http;
 
+pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
-    BuildError, Handle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow, block_on, spawn,
+    BuildError, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime, YieldNow, block_on, spawn,
     spawn_local, yield_now,
 };
 pub use task::JoinHandle;

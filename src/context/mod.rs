@@ -9,7 +9,8 @@
 use crate::driver::Driver;
 use crate::hooks::TaskId;
 use crate::primitives::{local, unique_id};
-use crate::task::{Runnable, Spawn};
+use crate::task::{Executor, Runnable, Spawn};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
 use std::rc::Rc;
@@ -21,8 +22,30 @@ pub(crate) struct Current {
     pub(crate) driver: Arc<Driver>,
     /// Where tasks are spawned.
     pub(crate) spawn: Arc<dyn Spawn>,
+    /// Where work that blocks goes.
+    pub(crate) executor: Arc<dyn DefaultExecutor>,
     /// This thread's own queue, while a worker runs here.
     pub(crate) own: Option<Rc<dyn OwnQueue>>,
+}
+
+/// A runtime's executor for work that blocks.
+///
+/// What it is beyond that is known to its own room, which lies above this one and asks by `Any`.
+pub(crate) trait DefaultExecutor: Executor + Any {}
+
+/// What a thread enters that works for a runtime and is none of its workers.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) spawn: Arc<dyn Spawn>,
+}
+
+impl Outside {
+    /// Makes the runtime that of this thread until the guard drops; its tasks do not run here.
+    pub(crate) fn enter(&self, executor: Arc<dyn DefaultExecutor>) -> EnterGuard {
+        let (driver, spawn) = (Arc::clone(&self.driver), Arc::clone(&self.spawn));
+        enter(Rc::new(Current { driver, spawn, executor, own: None }))
+    }
 }
 
 impl Current {

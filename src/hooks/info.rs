@@ -41,6 +41,8 @@ pub enum TaskKind {
     Send,
     /// Its future stays on the thread that spawned it.
     Local,
+    /// It is a closure that may block, and runs on a thread of the pool.
+    Blocking,
 }
 
 /// What is known about a task, copied out of it.

@@ -79,6 +79,20 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = (task, how);
     }
 
+    /// A closure given to `spawn_blocking` is about to run, on the pool's thread where this is
+    /// called.
+    ///
+    /// Such a task has no polls to be told of. One that was aborted before its turn never starts.
+    fn on_blocking_start(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
+    /// A closure given to `spawn_blocking` ended; [`on_finish`](Self::on_finish) came before, and
+    /// says how.
+    fn on_blocking_end(&self, task: &TaskInfo) {
+        let _ = task;
+    }
+
     /// A worker found nothing to do and is about to sleep in its driver.
     ///
     /// `worker` counts from 0; a [`LocalRuntime`](crate::LocalRuntime) has one, number 0.

@@ -8,8 +8,9 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// The hooks of one runtime.
-pub(crate) struct HookSet(Option<Live>);
+/// The hooks of one runtime; clones are the same set, and are switched off together.
+#[derive(Clone)]
+pub(crate) struct HookSet(Option<Arc<Live>>);
 
 struct Live {
     hooks: Arc<dyn Hooks>,
@@ -18,7 +19,7 @@ struct Live {
 
 impl HookSet {
     pub(crate) fn new(hooks: Option<Arc<dyn Hooks>>) -> Self {
-        Self(hooks.map(|hooks| Live { hooks, broken: AtomicBool::new(false) }))
+        Self(hooks.map(|hooks| Arc::new(Live { hooks, broken: AtomicBool::new(false) })))
     }
 
     /// Whether nobody listens, so that a caller can skip gathering what it would tell.

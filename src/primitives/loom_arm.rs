@@ -25,6 +25,40 @@ impl<T> Mutex<T> {
     }
 }
 
+/// Where one thread sleeps until another calls it.
+///
+/// No time passes in a model: a limit of zero is over at once, any other never.
+pub(crate) struct Parker {
+    // The notice of the model may come by itself, as the token of std's threads may.
+    notice: loom::sync::Notify,
+    called: AtomicBool,
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self { notice: loom::sync::Notify::new(), called: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.called.swap(true, Ordering::AcqRel);
+        self.notice.notify();
+    }
+
+    pub(crate) fn park(&self) {
+        while !self.called.swap(false, Ordering::AcqRel) {
+            self.notice.wait();
+        }
+    }
+
+    pub(crate) fn park_timeout(&self, limit: std::time::Duration) -> bool {
+        if limit.is_zero() {
+            return self.called.swap(false, Ordering::AcqRel);
+        }
+        self.park();
+        true
+    }
+}
+
 /// Declares a thread-local, one per thread of the model.
 macro_rules! local {
     ($(#[$meta:meta])* static $name:ident: $ty:ty = $init:expr;) => {

@@ -11,6 +11,7 @@
 //!   one half-done.
 //! - [`UnsafeCell`] is reached through `with` and `with_mut`, so that loom can tell overlapping
 //!   uses apart.
+//! - [`Parker`] is where a thread sleeps that waits for no descriptor.
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.

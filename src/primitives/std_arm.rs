@@ -2,9 +2,11 @@
 #![allow(clippy::disallowed_types)]
 
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::thread;
 
 use std::ops::Deref;
 use std::sync::{PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// Gives std's atomics names of their own: as re-exports they would count as std's, and the lint
 /// that forbids those elsewhere could not tell the two apart.
@@ -80,6 +82,56 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+}
+
+/// Where one thread sleeps until another calls it.
+///
+/// A call before the sleep ends the sleep at once; calls do not add up. It has a flag of its own
+/// beside the token of `std::thread`, because anybody may take or leave that one.
+#[derive(Debug)]
+pub(crate) struct Parker {
+    thread: thread::Thread,
+    called: AtomicBool,
+}
+
+impl Parker {
+    /// A place for the present thread, which alone may park here.
+    pub(crate) fn new() -> Self {
+        Self { thread: thread::current(), called: AtomicBool::new(false) }
+    }
+
+    /// Ends the sleep of the thread, or keeps it from its next one.
+    pub(crate) fn unpark(&self) {
+        self.called.swap(true, Ordering::AcqRel);
+        self.thread.unpark();
+    }
+
+    /// Sleeps until called.
+    pub(crate) fn park(&self) {
+        while !self.take() {
+            thread::park();
+        }
+    }
+
+    /// Sleeps until called, and no longer than `limit`; whether it was called.
+    pub(crate) fn park_timeout(&self, limit: Duration) -> bool {
+        let Some(end) = Instant::now().checked_add(limit) else {
+            self.park();
+            return true;
+        };
+        while !self.take() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::park_timeout(left);
+        }
+        true
+    }
+
+    fn take(&self) -> bool {
+        self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -1,8 +1,10 @@
 //! How a runtime is put together.
 
 use super::local::LocalRuntime;
+use crate::context::DefaultExecutor;
 use crate::driver::{Clock, Driver};
 use crate::hooks::{HookSet, Hooks};
+use crate::offload::{self, BadSetting, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
 use std::fmt;
@@ -26,6 +28,7 @@ const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 #[must_use = "a builder does nothing until build() is called"]
 pub struct LocalBuilder {
     hooks: Option<Arc<dyn Hooks>>,
+    blocking: offload::Builder,
 }
 
 impl LocalBuilder {
@@ -35,42 +38,88 @@ impl LocalBuilder {
         self
     }
 
-    /// Makes the runtime, for the present thread.
+    /// How many closures of [`spawn_blocking`](crate::spawn_blocking) may run at a time, each on a
+    /// thread of its own: from 1 to 8,191, by default 64.
+    ///
+    /// It can be changed later: see [`Handle::blocking`](crate::Handle::blocking).
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking = self.blocking.max_threads(threads);
+        self
+    }
+
+    /// How many more of these closures have a place in the queue: from 1 to 1,000,000, by default
+    /// 1,024.
+    ///
+    /// It can be changed later: see [`Handle::blocking`](crate::Handle::blocking).
+    pub fn blocking_queue(mut self, jobs: usize) -> Self {
+        self.blocking = self.blocking.queue(jobs);
+        self
+    }
+
+    /// How long a thread stays that has no such closure to run; by default 10 s.
+    pub fn blocking_keep_alive(mut self, time: Duration) -> Self {
+        self.blocking = self.blocking.keep_alive(time);
+        self
+    }
+
+    /// Makes the runtime, for the present thread. It starts no other thread.
     ///
     /// # Errors
     ///
-    /// If the system has no descriptors left: a runtime needs two or three.
+    /// If the system has no descriptors left: a runtime needs two or three. If a setting is out of
+    /// its bounds.
     pub fn build(self) -> Result<LocalRuntime, BuildError> {
+        let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
         let driver = Driver::new(unique_id(), Clock::real(), TIMER_RESOLUTION)
-            .map_err(|source| BuildError { source })?;
-        Ok(LocalRuntime::new(Local::new(driver, HookSet::new(self.hooks))))
+            .map_err(|error| BuildError(Why::Descriptors(error)))?;
+        let hooks = HookSet::new(self.hooks);
+        let mut pool = None;
+        let scheduler = Local::new(driver, hooks.clone(), |outside| {
+            let pool = pool.insert(ThreadPool::of_runtime(blocking, hooks, outside));
+            Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
+        });
+        let pool = pool.expect("the scheduler has asked for its executor");
+        Ok(LocalRuntime::new(scheduler, pool))
     }
 }
 
 impl fmt::Debug for LocalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalBuilder").field("hooks", &self.hooks.is_some()).finish()
+        f.debug_struct("LocalBuilder")
+            .field("hooks", &self.hooks.is_some())
+            .field("blocking", &self.blocking)
+            .finish()
     }
 }
 
-/// Why a runtime could not be made.
+/// Why a runtime could not be made; the message says what to change.
 #[derive(Debug)]
-pub struct BuildError {
-    source: io::Error,
+pub struct BuildError(Why);
+
+#[derive(Debug)]
+enum Why {
+    Descriptors(io::Error),
+    Setting(BadSetting),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the system gave no descriptors for the event loop ({}): close some, or raise the limit",
-            self.source
-        )
+        match &self.0 {
+            Why::Descriptors(error) => write!(
+                f,
+                "the system gave no descriptors for the event loop ({error}): close some, or raise \
+                 the limit"
+            ),
+            Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
+        }
     }
 }
 
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match &self.0 {
+            Why::Descriptors(error) => Some(error),
+            Why::Setting(bad) => Some(bad),
+        }
     }
 }

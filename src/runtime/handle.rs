@@ -2,7 +2,8 @@
 
 use crate::context::{self, Current};
 use crate::driver::Driver;
-use crate::task::{self, JoinHandle, Spawn};
+use crate::offload::{BlockingLimits, PoolHandle};
+use crate::task::{self, Busy, JoinHandle, Spawn};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -27,11 +28,13 @@ use std::sync::Arc;
 pub struct Handle {
     spawn: Arc<dyn Spawn>,
     driver: Arc<Driver>,
+    pool: PoolHandle,
 }
 
 impl Handle {
     pub(super) fn new(current: &Current) -> Self {
-        Self { spawn: Arc::clone(&current.spawn), driver: Arc::clone(&current.driver) }
+        let (spawn, driver) = (Arc::clone(&current.spawn), Arc::clone(&current.driver));
+        Self { spawn, driver, pool: PoolHandle::of(current) }
     }
 
     /// The runtime that runs the calling code.
@@ -68,6 +71,50 @@ impl Handle {
         F::Output: Send + 'static,
     {
         task::spawn(&*self.spawn, future, Location::caller())
+    }
+
+    /// Runs `f`, which may block, on a thread of this runtime's pool; see
+    /// [`spawn_blocking`](crate::spawn_blocking), whose semantics it has.
+    ///
+    /// If the runtime has ended, the closure is dropped here, and the handle answers that the task
+    /// was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = mainspring::LocalRuntime::builder().build()?;
+    /// let task = rt.handle().spawn_blocking(|| 6 * 7);
+    /// assert_eq!(rt.block_on(task)?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.pool.spawn(f, Location::caller())
+    }
+
+    /// Like [`spawn_blocking`](Self::spawn_blocking), but gives the closure back where it would have
+    /// to wait for a place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`], with the closure in it: the queue is full, others wait for a place, the runtime has
+    /// ended, or no thread can be had at all.
+    #[track_caller]
+    pub fn try_spawn_blocking<F, T>(&self, f: F) -> Result<JoinHandle<T>, Busy<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.pool.try_spawn(f, Location::caller())
+    }
+
+    /// What this runtime's pool for blocking work is doing, and the way to change its limits.
+    pub fn blocking(&self) -> BlockingLimits {
+        BlockingLimits::new(&self.pool)
     }
 }
 

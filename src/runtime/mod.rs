@@ -8,4 +8,4 @@ mod local;
 pub use builder::{BuildError, LocalBuilder};
 pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};
 pub use handle::{Handle, NoRuntime};
-pub use local::LocalRuntime;
+pub use local::{Leftover, LocalRuntime};

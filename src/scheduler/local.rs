@@ -13,7 +13,7 @@
 //! future may be dropped here only. At last the inbox is closed, and comes to hold nothing.
 
 use super::fairness::Fairness;
-use crate::context::{self, Current, OwnQueue};
+use crate::context::{self, Current, DefaultExecutor, Outside, OwnQueue};
 use crate::coop;
 use crate::driver::{Driver, Turn};
 use crate::hooks::{HookSet, PollOutcome};
@@ -142,14 +142,22 @@ impl fmt::Display for Reentered {
 }
 
 impl Local {
-    pub(crate) fn new(driver: Driver, hooks: HookSet) -> Self {
+    /// A scheduler for the present thread; `executor` makes that of its work that blocks.
+    pub(crate) fn new(
+        driver: Driver,
+        hooks: HookSet,
+        executor: impl FnOnce(Outside) -> Arc<dyn DefaultExecutor>,
+    ) -> Self {
         let driver = Arc::new(driver);
         let shard = Shard { driver: Arc::clone(&driver), inbox: Mutex::new(Inbox::default()) };
         let home = Home::new_local(shard, hooks);
         let queue = Rc::new(Queue::default());
+        let spawn: Arc<dyn Spawn> = Arc::new(LocalSpawn(Arc::clone(&home)));
+        let outside = Outside { driver: Arc::clone(&driver), spawn: Arc::clone(&spawn) };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
-            spawn: Arc::new(LocalSpawn(Arc::clone(&home))),
+            spawn,
+            executor: executor(outside),
             own: Some(Rc::clone(&queue) as Rc<dyn OwnQueue>),
         });
         let fairness = Fairness::new(driver.clock().now());
@@ -387,6 +395,7 @@ mod tests {
     use super::*;
     use crate::driver::Clock;
     use crate::primitives::unique_id;
+    use crate::scheduler::no_executor::NoExecutor;
     use crate::task::spawn;
     use std::panic::Location;
     use std::pin::pin;
@@ -395,7 +404,7 @@ mod tests {
     #[test]
     fn the_inbox_gives_back_what_a_peak_has_left() {
         let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
-        let local = Local::new(driver, HookSet::new(None));
+        let local = Local::new(driver, HookSet::new(None), |_| Arc::new(NoExecutor));
         for _ in 0..100 * KEEP {
             drop(spawn(&*local.current().spawn, async {}, Location::caller()));
         }

@@ -2,6 +2,7 @@
 //! that ends.
 
 use super::local::Local;
+use super::no_executor::NoExecutor;
 use crate::driver::{Clock, Driver};
 use crate::hooks::HookSet;
 use crate::primitives::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, thread, unique_id};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 fn local() -> Local {
     let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
-    Local::new(driver, HookSet::new(None))
+    Local::new(driver, HookSet::new(None), |_| std::sync::Arc::new(NoExecutor))
 }
 
 fn block_on<F: Future>(local: &Local, future: F) -> F::Output {

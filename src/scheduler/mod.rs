@@ -2,6 +2,8 @@
 
 mod fairness;
 pub(crate) mod local;
+#[cfg(test)]
+mod no_executor;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

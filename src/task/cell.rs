@@ -30,7 +30,11 @@ pub(super) struct Header {
 impl Header {
     /// What hooks are told about the task.
     pub(super) fn info(&self) -> TaskInfo {
-        let kind = if self.state.is_local() { TaskKind::Local } else { TaskKind::Send };
+        let kind = match self.state.is_local() {
+            true => TaskKind::Local,
+            false if self.home.blocking => TaskKind::Blocking,
+            false => TaskKind::Send,
+        };
         TaskInfo { id: self.id, kind, location: self.location }
     }
 }

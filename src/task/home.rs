@@ -33,6 +33,8 @@ pub(super) struct Head {
     vtable: &'static HomeVtable,
     /// The thread that polls and drops the local tasks; `None` if there can be none.
     thread: Option<ThreadKey>,
+    /// Whether the tasks are closures that block.
+    pub(super) blocking: bool,
     pub(super) live: TaskList,
     pub(super) hooks: HookSet,
 }
@@ -45,9 +47,18 @@ struct HomeVtable {
 impl<S: Schedule> Home<S> {
     /// A home whose `!Send` tasks live on the present thread.
     pub(crate) fn new_local(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, ThreadKey::current(), false, hooks)
+    }
+
+    /// A home of tasks that are closures which may block, run by any thread.
+    pub(crate) fn new_blocking(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, None, true, hooks)
+    }
+
+    fn new(scheduler: S, thread: Option<ThreadKey>, blocking: bool, hooks: HookSet) -> Arc<Self> {
         let vtable = &HomeVtable { schedule: schedule::<S>, release: release::<S> };
-        let thread = ThreadKey::current();
-        Arc::new(Self { head: Head { vtable, thread, live: TaskList::new(), hooks }, scheduler })
+        let head = Head { vtable, thread, blocking, live: TaskList::new(), hooks };
+        Arc::new(Self { head, scheduler })
     }
 
     /// A counted pointer for a task.

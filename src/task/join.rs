@@ -18,6 +18,8 @@ use std::task::{Context, Poll, Waker, ready};
 /// The way to a task's outcome: a future that ends when the task does.
 ///
 /// Dropping it *detaches* the task, which then runs on by itself; [`abort`](Self::abort) ends it.
+/// The one exception is a closure of [`spawn_blocking`](crate::spawn_blocking) that still waits for
+/// a place: dropping its handle drops the closure.
 ///
 /// # Cancel safety
 ///
@@ -142,6 +144,9 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if self.task.header().state.is_tentative() {
+            self.task.abort();
+        }
         match self.task.header().state.detach() {
             Detach::Released => {}
             Detach::DropWaker => {

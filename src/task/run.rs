@@ -55,6 +55,24 @@ impl Runnable {
         unsafe { self.0.as_ref() }.info()
     }
 
+    /// Whether the task was asked to end, so that [`run`](Self::run) would drop its future.
+    pub(crate) fn is_aborted(&self) -> bool {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.state.is_aborted()
+    }
+
+    /// Ties the task to its handle, which aborts it when dropped, until [`settle`](Self::settle).
+    pub(crate) fn tie(&self) {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.state.set_tentative();
+    }
+
+    /// Lets the task live on without its handle, as tasks do.
+    pub(crate) fn settle(&self) {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.state.clear_tentative();
+    }
+
     /// Polls the future once, with a fresh budget; or drops it, if the task was aborted.
     ///
     /// # Panics

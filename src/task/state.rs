@@ -20,6 +20,10 @@
 //!   `JoinHandle`; while it is set, nobody writes to it, and on completion it passes to the thread
 //!   that completes. Only set while `JOIN_INTEREST` is.
 //! - [`LOCAL`]: the future is `!Send`. Never changes.
+//! - [`TENTATIVE`]: the task waits for a place in the queue of its home, and belongs to its handle
+//!   until it has one: the drop of the handle aborts it. Set before the handle is given out, and
+//!   cleared by the home, once. Only a hint to the handle, it orders nothing: a handle that is
+//!   dropped just as the place comes may do either, abort or detach.
 //!
 //! # References
 //!
@@ -53,6 +57,7 @@ const ABORTED: u32 = 1 << 3;
 const JOIN_INTEREST: u32 = 1 << 4;
 const JOIN_WAKER: u32 = 1 << 5;
 const LOCAL: u32 = 1 << 6;
+const TENTATIVE: u32 = 1 << 7;
 const REFERENCE: u32 = 1 << 10;
 const MAX_REFERENCES: u32 = (u32::MAX / REFERENCE) - (1 << 16);
 
@@ -147,6 +152,27 @@ impl State {
     #[inline]
     pub(super) fn is_complete(&self) -> bool {
         self.0.load(Acquire) & COMPLETED != 0
+    }
+
+    /// Whether somebody has asked the task to end.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.0.load(Relaxed) & ABORTED != 0
+    }
+
+    /// Whether the drop of the handle ends the task.
+    #[inline]
+    pub(super) fn is_tentative(&self) -> bool {
+        self.0.load(Relaxed) & TENTATIVE != 0
+    }
+
+    /// The task waits for a place from now on.
+    pub(super) fn set_tentative(&self) {
+        self.0.fetch_or(TENTATIVE, Relaxed);
+    }
+
+    /// The task has its place.
+    pub(super) fn clear_tentative(&self) {
+        self.0.fetch_and(!TENTATIVE, Relaxed);
     }
 
     /// A waker that stays wakes the task.

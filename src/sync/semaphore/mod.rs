@@ -319,9 +319,9 @@ impl Semaphore {
         }
     }
 
-    /// Gives back `n` permits.
+    /// Gives back `n` permits; those of a [`Permit`] that was leaked, if the caller is outside.
     #[inline]
-    fn release(&self, n: usize) {
+    pub(crate) fn release(&self, n: usize) {
         if n == 0 {
             return;
         }

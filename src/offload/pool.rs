@@ -1,0 +1,352 @@
+//! The pool as its owner sees it, and as the rest of the crate does.
+
+use super::builder::{Builder, Settings};
+use super::crew::{Crew, Work};
+use super::limits::BlockingLimits;
+use super::places::Places;
+use super::signals;
+use crate::context::{self, Current, DefaultExecutor, Outside};
+use crate::hooks::HookSet;
+use crate::primitives::{Mutex, thread};
+use crate::task::{Busy, Executor, Home, Job, Placement, Ran, Runnable, Schedule, Spawn};
+use crate::util::contain;
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How long the drop of a pool waits for closures that have started.
+const DROP_WAIT: Duration = Duration::from_secs(5);
+
+/// Threads that run closures which block, with limits that can be changed while it works.
+///
+/// It starts no thread before it has something to do, never has more than its
+/// [limit](BlockingLimits::limit), and lets a thread end that had nothing to do for the keep-alive.
+/// Jobs are begun in the order in which they came. What is queued is bounded as well: where the
+/// queue is full, the job comes back as [`Busy`].
+///
+/// A runtime has a pool of its own, which [`spawn_blocking`](crate::spawn_blocking) uses; make one
+/// for work that should be kept apart from that.
+///
+/// # What a closure may expect
+///
+/// - All signals that others can send are blocked on the threads of a pool, and on those that a
+///   closure starts in turn; processes that it starts by `std::process` begin with none blocked.
+/// - A closure that panics ends, and the thread goes on.
+/// - A closure that has started cannot be stopped from outside.
+///
+/// # The end
+///
+/// Dropping the pool drops the jobs that have not started, and waits at most 5 s for those that
+/// have. A closure that is stuck does not hold anybody up longer: its thread is left behind, and is
+/// counted by [`BlockingLimits::in_use`] for as long as it lives. See also
+/// [`shutdown_timeout`](Self::shutdown_timeout).
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::offload::{Executor, ThreadPool};
+/// use std::sync::mpsc;
+///
+/// let pool = ThreadPool::builder().max_threads(4).thread_name("hashing").build()?;
+/// let (tx, rx) = mpsc::channel();
+/// for n in 0..3 {
+///     let tx = tx.clone();
+///     pool.execute(Box::new(move || tx.send(n * n).unwrap()))?;
+/// }
+/// drop(tx);
+/// assert_eq!(rx.iter().sum::<u32>(), 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ThreadPool {
+    pool: PoolHandle,
+    /// How long the drop waits.
+    patience: Duration,
+}
+
+impl ThreadPool {
+    /// The settings, with their defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn new(settings: Settings) -> Self {
+        Self::with(settings, HookSet::new(None), None)
+    }
+
+    /// A pool whose threads belong to a runtime.
+    pub(crate) fn of_runtime(settings: Settings, hooks: HookSet, outside: Outside) -> Self {
+        Self::with(settings, hooks, Some(outside))
+    }
+
+    fn with(settings: Settings, hooks: HookSet, outside: Option<Outside>) -> Self {
+        let places = Arc::new(Places::new(settings.queue));
+        let duty = Duty {
+            name: settings.name,
+            stack_size: settings.stack_size,
+            places: Arc::clone(&places),
+            hooks: hooks.clone(),
+            outside,
+            pool: Mutex::new(Weak::new()),
+        };
+        let crew = Arc::new(Crew::new(settings.limit, settings.keep_alive, duty));
+        let home = Home::new_blocking(Pool { crew, places }, hooks);
+        *home.crew.work().pool.lock() = Arc::downgrade(&home);
+        Self { pool: PoolHandle(home), patience: DROP_WAIT }
+    }
+
+    /// What is queued and running, and the way to change the limits.
+    pub fn limits(&self) -> BlockingLimits {
+        BlockingLimits::new(&self.pool)
+    }
+
+    /// Ends the pool: drops what has not started, and waits up to `limit` for what has.
+    ///
+    /// Closures that are still running then go on by themselves, on threads that nobody owns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::offload::{Executor, ThreadPool};
+    /// use std::{thread, time::Duration};
+    ///
+    /// let pool = ThreadPool::builder().build()?;
+    /// pool.execute(Box::new(|| thread::sleep(Duration::from_secs(3600))))?;
+    /// # while pool.limits().in_use() == 0 { thread::yield_now() }
+    /// let left = pool.shutdown_timeout(Duration::from_millis(10));
+    /// assert_eq!(left, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, limit: Duration) -> usize {
+        // The drop must not wait once more.
+        self.patience = Duration::ZERO;
+        self.finish(limit)
+    }
+
+    /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
+    /// left.
+    fn finish(&self, limit: Duration) -> usize {
+        self.pool.close();
+        self.pool.0.crew.wait(limit)
+    }
+
+    pub(crate) fn handle(&self) -> &PoolHandle {
+        &self.pool
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        self.finish(self.patience);
+    }
+}
+
+impl Executor for ThreadPool {
+    fn execute(&self, job: Job) -> Result<(), Busy<Job>> {
+        self.pool.execute(job)
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool").field("limits", &self.limits()).finish()
+    }
+}
+
+/// A reference to a pool, which does not keep it from ending.
+#[derive(Clone)]
+pub(crate) struct PoolHandle(Arc<Home<Pool>>);
+
+/// What the tasks of a pool point to.
+pub(super) struct Pool {
+    crew: Arc<Crew<Duty>>,
+    places: Arc<Places>,
+}
+
+/// How a job fared that asked for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Reserved {
+    /// It has one: queue it.
+    Place,
+    /// All are taken.
+    Full,
+    /// The pool has ended, or has no thread and gets none.
+    Refused,
+}
+
+impl PoolHandle {
+    /// The pool of the runtime that runs here.
+    pub(crate) fn of(current: &Current) -> Self {
+        let executor: &dyn Any = &*current.executor;
+        let pool = executor.downcast_ref::<Self>();
+        pool.expect("the only default executor that there is").clone()
+    }
+
+    #[inline]
+    pub(super) fn reserve(&self) -> Reserved {
+        let pool = &*self.0;
+        if pool.crew.word().load().closed || !pool.crew.ensure_thread() {
+            return Reserved::Refused;
+        }
+        if pool.places.try_take() { Reserved::Place } else { Reserved::Full }
+    }
+
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.0.places
+    }
+
+    pub(super) fn crew(&self) -> &Arc<Crew<Duty>> {
+        &self.0.crew
+    }
+
+    /// Takes in a task that waits for its place.
+    pub(super) fn submit_waiting(&self, task: Runnable) {
+        // One that is not admitted is dropped here, and thereby cancelled.
+        let Ok(task) = self.0.admit(task) else { return };
+        task.tie();
+        // This poll leaves the task in the queue for places, and cannot run the closure.
+        if let Ran::Again(task) = task.run() {
+            self.0.schedule(task);
+        }
+    }
+
+    fn close(&self) {
+        // First those who wait for a place: the places that come back below are not for them.
+        self.0.close();
+        self.0.crew.close();
+    }
+}
+
+impl Executor for PoolHandle {
+    fn execute(&self, job: Job) -> Result<(), Busy<Job>> {
+        if self.reserve() != Reserved::Place {
+            return Err(Busy(job));
+        }
+        self.0.crew.push(Item::Job(job));
+        Ok(())
+    }
+}
+
+impl DefaultExecutor for PoolHandle {}
+
+/// Spawns tasks for which a place was reserved.
+impl Spawn for PoolHandle {
+    fn place(&self) -> Placement {
+        Placement::new(&self.0, context::next_task_id())
+    }
+
+    fn submit(&self, task: Runnable) {
+        match self.0.admit(task) {
+            Ok(task) => self.0.crew.push(Item::Placed(task)),
+            Err(refused) => {
+                self.0.places.put_back();
+                drop(refused);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PoolHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolHandle").finish_non_exhaustive()
+    }
+}
+
+/// What is woken here was tied to its handle, and either has its place now or is to end.
+impl Schedule for Pool {
+    fn schedule(&self, task: Runnable) {
+        if task.is_aborted() {
+            // At once: it has no place in the queue to wait for its turn in.
+            drop(task);
+            return;
+        }
+        task.settle();
+        self.crew.push(Item::Granted(task));
+    }
+}
+
+/// What lies in the queue.
+pub(super) enum Item {
+    Job(Job),
+    /// A task whose place was reserved before it was made.
+    Placed(Runnable),
+    /// A task that waited for its place, and puts it back itself.
+    Granted(Runnable),
+}
+
+/// What the threads do.
+pub(super) struct Duty {
+    name: String,
+    stack_size: Option<usize>,
+    places: Arc<Places>,
+    hooks: HookSet,
+    outside: Option<Outside>,
+    /// Set when the pool is made, which happens after this.
+    pool: Mutex<Weak<Home<Pool>>>,
+}
+
+impl Duty {
+    fn run_task(&self, task: Runnable) {
+        if self.hooks.is_empty() || task.is_aborted() {
+            let _ = task.run();
+            return;
+        }
+        let info = task.info();
+        self.hooks.call(|hooks| hooks.on_blocking_start(&info));
+        let _ = task.run();
+        self.hooks.call(|hooks| hooks.on_blocking_end(&info));
+    }
+}
+
+impl Work for Duty {
+    type Job = Item;
+
+    fn start(&self, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut builder = thread::Builder::new().name(self.name.clone());
+        if let Some(size) = self.stack_size {
+            builder = builder.stack_size(size);
+        }
+        // The new thread inherits the mask, so no signal can come to it before it blocks them.
+        let _blocked = signals::block();
+        builder.spawn(body).map(drop)
+    }
+
+    fn on_thread(&self, serve: impl FnOnce()) {
+        let pool = self.pool.lock().upgrade();
+        let _entered = match (&self.outside, pool) {
+            (Some(outside), Some(pool)) => Some(outside.enter(Arc::new(PoolHandle(pool)))),
+            _ => None,
+        };
+        serve();
+    }
+
+    fn run(&self, item: Item) {
+        match item {
+            Item::Job(job) => {
+                self.places.put_back();
+                contain(job);
+            }
+            Item::Placed(task) => {
+                self.places.put_back();
+                self.run_task(task);
+            }
+            Item::Granted(task) => self.run_task(task),
+        }
+    }
+
+    fn refuse(&self, item: Item) {
+        match item {
+            Item::Job(job) => {
+                self.places.put_back();
+                contain(|| drop(job));
+            }
+            Item::Placed(task) => {
+                self.places.put_back();
+                drop(task);
+            }
+            Item::Granted(task) => drop(task),
+        }
+    }
+}

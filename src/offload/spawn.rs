@@ -1,0 +1,221 @@
+//! Closures as tasks of a pool.
+
+use super::places::Places;
+use super::pool::{PoolHandle, Reserved};
+use crate::context;
+use crate::coop;
+use crate::task::{self, Busy, JoinHandle, Placement, Runnable, Spawn};
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Runs `f`, which may block, on a thread of the pool of the runtime that runs the calling code.
+///
+/// It returns at once. The closure is a task like others: it has a number, hooks are told of it, its
+/// panic goes to its handle, [`abort`](JoinHandle::abort) drops it if it has not started, and
+/// dropping its handle lets it go on. Once it has started, nothing stops it.
+///
+/// Inside it, [`task::try_id`] is its number, [`Handle::current`](crate::Handle::current) is the
+/// runtime, so that it can spawn, and there is no poll budget. `block_on` panics there: a thread of
+/// the pool is no place to run a runtime on.
+///
+/// # Back-pressure
+///
+/// At most [`limit`](super::BlockingLimits::limit) closures run at a time, and
+/// [`queue_limit`](super::BlockingLimits::queue_limit) more have a place in the queue. Where that is
+/// full the closure waits inside its handle for a place, first come, first served: so await the
+/// handle before spawning more. [`try_spawn_blocking`] says at once that there is no place.
+///
+/// If the runtime has ended, or no thread can be had at all, the handle answers that the task was
+/// cancelled.
+///
+/// # Panics
+///
+/// Outside `block_on`, tasks, and closures such as this; use
+/// [`Handle::spawn_blocking`](crate::Handle::spawn_blocking) there.
+///
+/// # Cancel safety
+///
+/// Dropping the handle of a closure that *has a place* detaches it: it will run. Dropping the handle
+/// of one that still *waits for a place* drops the closure. A runtime that ends drops all closures
+/// that have not started, and waits at most 5 s for those that have.
+///
+/// # Examples
+///
+/// ```
+/// # mainspring::block_on(async {
+/// let sum = mainspring::spawn_blocking(|| (1..=1000u64).sum::<u64>()).await?;
+/// assert_eq!(sum, 500_500);
+/// # Ok::<(), mainspring::task::JoinError>(())
+/// # }).unwrap();
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match context::current() {
+        Ok(current) => PoolHandle::of(&current).spawn(f, Location::caller()),
+        Err(_) => panic!(
+            "mainspring::spawn_blocking was called where no runtime runs: call it inside block_on \
+             or a task, or use Handle::spawn_blocking"
+        ),
+    }
+}
+
+/// Like [`spawn_blocking`], but gives the closure back where it would have to wait for a place.
+///
+/// # Errors
+///
+/// [`Busy`], with the closure in it: the queue is full, others wait for a place, the runtime has
+/// ended, or no thread can be had at all.
+///
+/// # Panics
+///
+/// As [`spawn_blocking`].
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::task::Busy;
+///
+/// # mainspring::block_on(async {
+/// match mainspring::try_spawn_blocking(|| 6 * 7) {
+///     Ok(handle) => assert_eq!(handle.await?, 42),
+///     Err(Busy(_closure)) => println!("503, try again later"),
+/// }
+/// # Ok::<(), mainspring::task::JoinError>(())
+/// # }).unwrap();
+/// ```
+#[track_caller]
+pub fn try_spawn_blocking<F, T>(f: F) -> Result<JoinHandle<T>, Busy<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match context::current() {
+        Ok(current) => PoolHandle::of(&current).try_spawn(f, Location::caller()),
+        Err(_) => panic!(
+            "mainspring::try_spawn_blocking was called where no runtime runs: call it inside \
+             block_on or a task, or use Handle::try_spawn_blocking"
+        ),
+    }
+}
+
+impl PoolHandle {
+    /// Makes `f` a task of the pool, which waits for a place if it has to.
+    pub(crate) fn spawn<F, T>(&self, f: F, location: &'static Location<'static>) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.reserve() {
+            Reserved::Place => task::spawn(self, Run(Some(f)), location),
+            Reserved::Full => {
+                let waiting = run_later(Arc::clone(self.places()), f);
+                task::spawn(&Waiting(self.clone()), waiting, location)
+            }
+            Reserved::Refused => task::spawn(&Refusing(self.clone()), Run(Some(f)), location),
+        }
+    }
+
+    /// Makes `f` a task of the pool, if there is a place for it.
+    pub(crate) fn try_spawn<F, T>(
+        &self,
+        f: F,
+        location: &'static Location<'static>,
+    ) -> Result<JoinHandle<T>, Busy<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.reserve() {
+            Reserved::Place => Ok(task::spawn(self, Run(Some(f)), location)),
+            Reserved::Full | Reserved::Refused => Err(Busy(f)),
+        }
+    }
+}
+
+/// Spawns tasks that wait for their place.
+struct Waiting(PoolHandle);
+
+impl Spawn for Waiting {
+    fn place(&self) -> Placement {
+        self.0.place()
+    }
+
+    fn submit(&self, task: Runnable) {
+        self.0.submit_waiting(task);
+    }
+}
+
+/// Spawns tasks that are cancelled at once.
+struct Refusing(PoolHandle);
+
+impl Spawn for Refusing {
+    fn place(&self) -> Placement {
+        self.0.place()
+    }
+
+    fn submit(&self, task: Runnable) {
+        drop(task);
+    }
+}
+
+/// A closure as a future that is ready in its first poll.
+struct Run<F>(Option<F>);
+
+// The closure is moved out before it is called, so nothing of it is ever pinned.
+impl<F> Unpin for Run<F> {}
+
+impl<F: FnOnce() -> T, T> Future for Run<F> {
+    type Output = T;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<T> {
+        let f = self.0.take().expect("a closure was polled after it had run");
+        let _free = coop::unlimited();
+        Poll::Ready(f())
+    }
+}
+
+/// A closure as a future that waits for a place first.
+///
+/// Its first poll, on the thread that spawns, only takes its place among those who wait. Each later
+/// one is on a thread of the pool.
+async fn run_later<F: FnOnce() -> T, T>(places: Arc<Places>, f: F) -> T {
+    let place = {
+        let mut wait = pin!(places.wait());
+        let mut at_home = false;
+        let mut early = None;
+        poll_fn(|cx| {
+            if let Some(place) = early.take() {
+                return Poll::Ready(place);
+            }
+            match wait.as_mut().poll(cx) {
+                Poll::Ready(place) if at_home => Poll::Ready(place),
+                Poll::Ready(place) => {
+                    // A place came free just now; the closure must not run here all the same.
+                    early = Some(place);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Pending => {
+                    at_home = true;
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    };
+    // The places are never closed: a pool that ends aborts those who wait.
+    if let Ok(place) = place {
+        places.end(place);
+    }
+    drop(places);
+    let _free = coop::unlimited();
+    f()
+}

@@ -7,6 +7,7 @@
 //! whose end could be seen differently by somebody else is refused, and the connection closes.
 
 mod admission;
+mod blocking;
 mod body;
 mod bounds;
 pub(crate) mod codec;

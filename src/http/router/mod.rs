@@ -12,6 +12,7 @@ pub use app::App;
 pub use error::{RouteError, RouteProblem};
 pub(super) use site::Matched;
 
+use super::blocking::Blocking;
 use super::metrics::RouteMetrics;
 use super::middleware::Middleware;
 use super::request::Request;
@@ -112,6 +113,19 @@ macro_rules! by_method {
     )*};
 }
 
+macro_rules! blocking_by_method {
+    ($($(#[$meta:meta])* $name:ident = $method:ident;)*) => {$(
+        $(#[$meta])*
+        pub fn $name<H, R>(self, pattern: &str, handler: H) -> Self
+        where
+            H: Fn(Request) -> R + Send + Sync + 'static,
+            R: IntoResponse,
+        {
+            self.route_blocking(Method::$method, pattern, handler)
+        }
+    )*};
+}
+
 impl Router {
     /// A router without routes.
     pub fn new() -> Self {
@@ -146,6 +160,55 @@ impl Router {
         Fut::Output: IntoResponse,
     {
         self.routes.push(Entry::new(pattern.to_owned(), method, Arc::new(handler)));
+        self
+    }
+
+    blocking_by_method! {
+        /// Answers GET, and HEAD without the body, by a handler that may block; see
+        /// [`route_blocking`](Self::route_blocking).
+        get_blocking = GET;
+        /// Answers POST by a handler that may block; see [`route_blocking`](Self::route_blocking).
+        post_blocking = POST;
+        /// Answers PUT by a handler that may block; see [`route_blocking`](Self::route_blocking).
+        put_blocking = PUT;
+        /// Answers PATCH by a handler that may block; see [`route_blocking`](Self::route_blocking).
+        patch_blocking = PATCH;
+        /// Answers DELETE by a handler that may block; see [`route_blocking`](Self::route_blocking).
+        delete_blocking = DELETE;
+    }
+
+    /// Answers `method` on paths of this pattern by a handler that may block its thread: it is
+    /// called in the blocking pool of the runtime that serves.
+    ///
+    /// It is called when the whole body of the request has come, which it gets by
+    /// [`Request::bytes_now`] and its like. Layers run outside the pool.
+    ///
+    /// # Bounds
+    ///
+    /// As many run as the pool has threads, by default 64, and as many wait as its queue takes, by
+    /// default 1,024. Where that is full the answer is 503 with `Retry-After: 1`. A request whose
+    /// connection fails while it waits is dropped; once the handler has begun nothing stops it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::http::{Error, Request, Router};
+    /// use std::{thread::sleep, time::Duration};
+    ///
+    /// fn render(req: Request) -> Result<String, Error> {
+    ///     sleep(Duration::from_millis(100));
+    ///     Ok(format!("page {}", req.param::<u32>("n")?))
+    /// }
+    /// let app = Router::new().get_blocking("/report/{n}", render);
+    /// # let _ = app;
+    /// ```
+    pub fn route_blocking<H, R>(mut self, method: Method, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(Request) -> R + Send + Sync + 'static,
+        R: IntoResponse,
+    {
+        let service = Arc::new(Blocking::new(handler));
+        self.routes.push(Entry::new(pattern.to_owned(), method, service));
         self
     }
 

@@ -1,6 +1,7 @@
 //! The routes.
 
 use http::{Method, StatusCode};
+use mainspring::Handle;
 use mainspring::http::{
     Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router, ServerHandle,
 };
@@ -19,6 +20,12 @@ GET  /seen                      how many requests reached a handler before this 
 GET  /async_0[/{index}]         waits 0.1 s
 GET  /async_1[/{index}]         waits 1 s
 GET  /test/async?ms=            waits so long, at most 3600000
+GET  /sync_0[/{index}]          blocks a thread of the pool for 0.1 s
+GET  /sync_1[/{index}]          blocks a thread of the pool for 1 s
+GET  /sync_c/{index}?ms=        uses so much CPU time of a thread of the pool, at most 60000
+GET  /test/sync?ms=             blocks a thread of the pool so long; /test/sync_async and
+                                /test/sync_async_fastapi too, from an asynchronous handler
+GET  /get_available_threads     threads of the pool that may be used still; /get_active_threads
 GET  /mix_s_0/{index}           blocks its thread for 0.1 s
 GET  /mix_s_1/{index}           blocks its thread for 1 s
 GET  /mix_c/{index}?ms=         uses so much CPU time, at most 60000
@@ -113,6 +120,19 @@ impl Counting {
         self.on(Method::GET, pattern, handler)
     }
 
+    fn get_blocking<H, R>(mut self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(Request) -> R + Send + Sync + 'static,
+        R: IntoResponse,
+    {
+        let seen = self.seen.clone();
+        self.router = self.router.get_blocking(pattern, move |req| {
+            seen.fetch_add(1, Relaxed);
+            handler(req)
+        });
+        self
+    }
+
     fn post<H, Fut>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(Request) -> Fut + Send + Sync + 'static,
@@ -157,8 +177,51 @@ pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
             let count = bounded("count", req.query::<Count>()?.count, MAX_BULK)?;
             bulk(count).await
         });
-    let all = numbers(users(counting, own), own);
+    let all = numbers(users(in_the_pool(counting), own), own);
     Ok(all.router.merge(keys(own)?))
+}
+
+/// Handlers that block, where they may.
+fn in_the_pool(routes: Counting) -> Counting {
+    routes
+        .get_blocking("/sync_0", |_req: Request| pauses("sync_0", None, 100))
+        .get_blocking("/sync_1", |_req: Request| pauses("sync_1", None, 1_000))
+        .get_blocking("/sync_0/{index}", |req: Request| {
+            Ok::<_, Error>(pauses("sync_0", Some(req.param("index")?), 100))
+        })
+        .get_blocking("/sync_1/{index}", |req: Request| {
+            Ok::<_, Error>(pauses("sync_1", Some(req.param("index")?), 1_000))
+        })
+        .get_blocking("/sync_c/{index}", |req: Request| {
+            let index = Some(req.param("index")?);
+            let ms = bounded("ms", req.query::<Millis>()?.ms, MAX_SPIN_MS)?;
+            spin(Duration::from_millis(ms));
+            Ok::<_, Error>(Json(Answer { endpoint: "sync_c", index }))
+        })
+        .get_blocking("/test/sync", |req: Request| {
+            let ms = bounded("ms", req.query::<Millis>()?.ms, MAX_WAIT_MS)?;
+            Ok::<_, Error>(pauses("test/sync", None, ms))
+        })
+        .get("/test/sync_async", |req: Request| offloaded(req, "test/sync_async"))
+        .get("/test/sync_async_fastapi", |req: Request| offloaded(req, "test/sync_async_fastapi"))
+        .get("/get_available_threads", |_req: Request| async {
+            let blocking = Handle::current().blocking();
+            (blocking.limit().saturating_sub(blocking.in_use())).to_string()
+        })
+        .get("/get_active_threads", |_req: Request| async {
+            Handle::current().blocking().in_use().to_string()
+        })
+}
+
+fn pauses(endpoint: &'static str, index: Option<u64>, ms: u64) -> Json<Answer> {
+    std::thread::sleep(Duration::from_millis(ms));
+    Json(Answer { endpoint, index })
+}
+
+/// An asynchronous handler that gives its blocking part to the pool.
+async fn offloaded(req: Request, endpoint: &'static str) -> Result<Json<Answer>, Error> {
+    let ms = bounded("ms", req.query::<Millis>()?.ms, MAX_WAIT_MS)?;
+    Ok(mainspring::spawn_blocking(move || pauses(endpoint, None, ms)).await?)
 }
 
 #[derive(Serialize)]

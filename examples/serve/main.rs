@@ -55,7 +55,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     tell(format_args!("listening on http://{}", server.local_addr()));
     let bounds = options::describe(&server.handle().bounds());
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
-    let runtime = mainspring::LocalRuntime::builder().build()?;
+    let runtime = options.runtime.build()?;
     let drained = runtime.block_on(server.run())?;
     let Drained { served, cut_off, .. } = drained;
     tell(format_args!("served {served} requests, cut off {cut_off} connections"));

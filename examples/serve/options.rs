@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use mainspring::http::{Bounds, Server, ServerBuilder};
+use mainspring::{LocalBuilder, LocalRuntime};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,6 +23,7 @@ Bounds, with their defaults:
   --header-time SECONDS  a request's head, from accept or the last answer, then 408 (10)
   --keep-alive SECONDS   an idle connection after an answer (5)
   --body-time SECONDS    a request's body, beside a second for each 256 bytes, then 408 (30)
+  --blocking-threads N   threads for handlers that block (64)
   --write-time SECONDS   a client that takes nothing of its answer (30)
 
 Seconds may have a fraction. Ctrl-C or TERM answers what has begun and ends; a second one ends at
@@ -31,6 +33,7 @@ once.
 /// The settings.
 pub(crate) struct Options {
     pub(crate) server: ServerBuilder,
+    pub(crate) runtime: LocalBuilder,
     pub(crate) grace: Duration,
 }
 
@@ -43,7 +46,11 @@ pub(crate) enum Command {
 /// Reads the arguments after the program's name.
 pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut given = given.into_iter();
-    let mut options = Options { server: Server::builder(), grace: Duration::from_secs(10) };
+    let mut options = Options {
+        server: Server::builder(),
+        runtime: LocalRuntime::builder(),
+        grace: Duration::from_secs(10),
+    };
     while let Some(name) = given.next() {
         if name == "--help" || name == "-h" {
             return Ok(Command::Help(format!("{USAGE}\n{}", crate::app::ROUTES)));
@@ -62,6 +69,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
             "--keep-alive" => server.keep_alive(seconds(&name, &value()?)?),
             "--body-time" => server.body_time(seconds(&name, &value()?)?),
             "--write-time" => server.write_time(seconds(&name, &value()?)?),
+            "--blocking-threads" => {
+                options.runtime = options.runtime.blocking_threads(number(&name, &value()?)?);
+                server
+            }
             "--grace" => {
                 options.grace = seconds(&name, &value()?)?;
                 server

@@ -3,14 +3,13 @@
 
 use super::*;
 use crate::hooks::{Finish, HookSet, Hooks, TaskInfo, TaskKind};
-use crate::primitives::unique_id;
+use crate::primitives::{AtomicUsize, Ordering::Relaxed, unique_id};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -206,7 +205,7 @@ fn a_local_future_is_dropped_on_its_own_thread_though_aborted_from_another() {
     impl Drop for OnThread {
         fn drop(&mut self) {
             assert_eq!(std::thread::current().id(), self.0);
-            self.1.fetch_add(1, SeqCst);
+            self.1.fetch_add(1, Relaxed);
         }
     }
     let rt = Rt::new();
@@ -219,9 +218,9 @@ fn a_local_future_is_dropped_on_its_own_thread_though_aborted_from_another() {
     rt.run();
     let abort = handle.abort_handle();
     std::thread::spawn(move || abort.abort()).join().unwrap();
-    assert_eq!(drops.load(SeqCst), 0, "not on the thread that aborted");
+    assert_eq!(drops.load(Relaxed), 0, "not on the thread that aborted");
     rt.run();
-    assert_eq!(drops.load(SeqCst), 1);
+    assert_eq!(drops.load(Relaxed), 1);
 }
 
 #[test]
@@ -314,7 +313,7 @@ fn a_hook_that_panics_is_not_called_again_and_hurts_nobody() {
     struct Broken(AtomicUsize);
     impl Hooks for Broken {
         fn on_spawn(&self, _task: &TaskInfo) {
-            self.0.fetch_add(1, SeqCst);
+            self.0.fetch_add(1, Relaxed);
             panic!("hook");
         }
     }
@@ -324,7 +323,7 @@ fn a_hook_that_panics_is_not_called_again_and_hurts_nobody() {
     let mut second = rt.spawn(async { 2 });
     rt.run();
     assert_eq!((outcome(&mut first).unwrap(), outcome(&mut second).unwrap()), (1, 2));
-    assert_eq!(broken.0.load(SeqCst), 1);
+    assert_eq!(broken.0.load(Relaxed), 1);
 }
 
 #[test]

@@ -232,6 +232,10 @@ impl<W: Work> Crew<W> {
                     arriving = false;
                     let job = self.take();
                     self.answer(call);
+                    if call != Call::Nobody {
+                        // Where more may come at a time, each that comes calls two.
+                        self.answer(self.word.another());
+                    }
                     if let Some(job) = job {
                         self.work.run(job);
                     }

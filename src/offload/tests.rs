@@ -51,6 +51,25 @@ fn a_push_calls_one_and_the_one_that_comes_calls_the_next() {
 }
 
 #[test]
+fn where_many_stay_busy_more_come_at_a_time() {
+    let word = idle(0, 100);
+    for _ in 0..8 {
+        assert_eq!(pushed(&word), Call::Start);
+        assert_eq!(word.next(true), Next::Job(Call::Nobody));
+    }
+    let calls: Vec<_> = (0..4).map(|_| pushed(&word)).collect();
+    assert_eq!(calls, [Call::Start, Call::Start, Call::Nobody, Call::Nobody]);
+    assert_eq!(word.next(true), Next::Job(Call::Start));
+    assert_eq!(word.another(), Call::Nobody, "two are coming");
+    for _ in 0..8 {
+        assert_eq!(word.next(true), Next::Job(Call::Start));
+        let _ = pushed(&word);
+        let _ = pushed(&word);
+    }
+    assert_eq!((word.load().busy(), word.load().coming), (17, 3));
+}
+
+#[test]
 fn a_thread_that_is_one_too_many_passes_the_job_on() {
     let word = idle(3, 3);
     assert_eq!(word.set_limit(1), Call::Wake, "to end");

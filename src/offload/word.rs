@@ -18,9 +18,10 @@
 //!
 //! *While jobs are queued, a thread is coming, or all threads there may be are awake* (or the system
 //! has refused one). Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
-//! at most [`MOST_COMING`] at a time; a thread that arrives and leaves jobs behind calls the next.
-//! So a burst of short jobs pays for few wakes and no herd runs to one job, while a burst of long
-//! ones has as many threads as there may be after a chain of calls.
+//! not too many are; a thread that arrives and leaves jobs behind calls the next. Too many are one,
+//! and one more for every eight that are busy. So a burst of short jobs pays for few wakes, and no
+//! herd runs to one job; while a burst of long ones, which show by the threads that stay busy, has
+//! as many threads as there may be after a chain of calls that soon has several links at a time.
 //!
 //! A thread goes to sleep, or ends, in the same exchange that finds nothing queued. A job is in the
 //! queue *before* it is counted, and a thread claims by counting down *before* it takes one out. So
@@ -38,8 +39,10 @@ use crate::primitives::{AtomicU64, Ordering};
 pub(super) const MOST_QUEUED: usize = 1_000_000;
 /// The most threads that fit into the count.
 pub(super) const MOST_THREADS: usize = (1 << 13) - 1;
-/// How many threads are called at a time.
-const MOST_COMING: u16 = 1;
+/// For so many busy threads, one more may be coming at a time.
+const BUSY_PER_COMING: u16 = 8;
+/// As many as fit into the count.
+const MOST_COMING: u16 = 15;
 
 const IDLE: u32 = 20;
 const THREADS: u32 = 33;
@@ -189,6 +192,11 @@ impl Word {
         })
     }
 
+    /// Somebody who was told to call one has done so, and asks for a second.
+    pub(super) fn another(&self) -> Call {
+        self.change(Counts::call)
+    }
+
     /// A thread that found nothing wants to sleep; the caller holds the lock of the sleepers.
     pub(super) fn lie_down(&self) -> Lie {
         self.change(|now| {
@@ -281,7 +289,7 @@ impl Counts {
     /// Decides whether a further thread is called, and counts it.
     #[inline]
     fn call(&mut self) -> Call {
-        if self.closed || self.coming >= MOST_COMING {
+        if self.closed || self.coming >= MOST_COMING.min(1 + self.busy() / BUSY_PER_COMING) {
             return Call::Nobody;
         }
         let wanted = self.queued > u32::from(self.coming);

@@ -3,7 +3,7 @@
 
 use mainspring::coop::BUDGET;
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
-use mainspring::net::{ReadHalf, TcpListener, TcpStream, WriteHalf};
+use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
 use mainspring::task::{AbortHandle, Busy, Job, JoinError};
 use mainspring::time::{Elapsed, Instant, Sleep};
 use mainspring::{BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow};
@@ -80,6 +80,7 @@ fn every_public_type() {
 
         TcpListener: true true true;
         TcpStream: true true true;
+        ConnectError: true true true;
         ReadHalf<'static>: true true true;
         WriteHalf<'static>: true true true;
     }

@@ -4,12 +4,16 @@
 //! with the runtime of the thread that waits. A socket may move to another runtime; its next wait
 //! happens there.
 
+mod addresses;
+mod connect;
 mod listener;
 mod owned;
 mod split;
 mod stream;
 mod traits;
 
+pub use addresses::{ToSocketAddrs, lookup_host};
+pub use connect::ConnectError;
 pub use listener::TcpListener;
 pub use owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use split::{ReadHalf, WriteHalf};

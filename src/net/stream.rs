@@ -1,5 +1,7 @@
 //! A TCP connection.
 
+use super::addresses::{ToSocketAddrs, lookup_host};
+use super::connect::connect;
 use super::owned::{OwnedReadHalf, OwnedWriteHalf, into_split};
 use super::split::{ReadHalf, WriteHalf, split};
 use super::traits::{async_read, async_write};
@@ -38,17 +40,28 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to `address`.
+    /// Connects to `address`, or to the first of several that answers.
+    ///
+    /// A name is resolved in the pool for work that blocks. Where there are several addresses, the
+    /// families take turns, and an attempt begins 250 ms after the one before, or as soon as that
+    /// has failed; at most 8 go on at a time, and the first connection is taken
+    /// ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305)). How long an attempt may last is the
+    /// kernel's affair, two minutes and more: use [`timeout`](crate::time::timeout).
     ///
     /// # Errors
     ///
-    /// What the kernel says: refused, unreachable, timed out.
+    /// What the kernel says: refused, unreachable, timed out. Where there were several addresses, it
+    /// holds a [`ConnectError`](super::ConnectError) with what each said. What is no address, or a
+    /// name that has none, is told as by [`lookup_host`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the attempt.
-    pub async fn connect(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        let address = address.into();
+    /// Dropping the future gives up all attempts.
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        connect(lookup_host(address).await?).await
+    }
+
+    pub(super) async fn connect_one(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         let started = socket.connect(&address.into());

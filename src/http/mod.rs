@@ -39,6 +39,8 @@ pub use middleware::{Middleware, Next};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use router::{App, RouteError, RouteProblem, Router};
-pub use server::{BuildError, Drained, Server, ServerBuilder, ServerHandle};
+pub use server::{
+    BuildError, Drained, RunError, Server, ServerBuilder, ServerHandle, ServerMetrics,
+};
 pub use service::{ResponseFuture, Service};
 pub use sse::{Sse, SseEvent};

@@ -1,11 +1,13 @@
 //! The settings of a server, and what can be wrong with them.
 
 use super::Server;
+use super::lifespan::Lifespan;
 use crate::http::bounds::{BadBound, Bounds};
 use crate::http::router::{RouteError, Router};
 use crate::http::service::Service;
 use crate::net::TcpListener;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -14,11 +16,12 @@ use std::time::Duration;
 /// The settings of a [`Server`]; made by [`Server::builder`].
 ///
 /// Each bound says what happens at it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct ServerBuilder {
     addr: String,
     bounds: Bounds,
+    lifespan: Lifespan,
 }
 
 macro_rules! bounds {
@@ -33,7 +36,11 @@ macro_rules! bounds {
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
-        Self { addr: "127.0.0.1:8080".to_owned(), bounds: Bounds::default() }
+        Self {
+            addr: "127.0.0.1:8080".to_owned(),
+            bounds: Bounds::default(),
+            lifespan: Lifespan::default(),
+        }
     }
 
     /// Where to listen, as `HOST:PORT`; by default `127.0.0.1:8080`. Port 0 asks the kernel to
@@ -74,6 +81,50 @@ impl ServerBuilder {
         write_time: Duration;
     }
 
+    /// What is to be done before the first connection is accepted, such as to open a database.
+    ///
+    /// May be called several times; one is done after the other. The socket listens meanwhile, so
+    /// that clients wait in the kernel. An error ends [`run`](Server::run), and so does a
+    /// [`shutdown`](super::ServerHandle::shutdown): then what was to be started is dropped, and
+    /// nothing given to [`on_stop`](Self::on_stop) is done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::http::{Router, Server};
+    ///
+    /// let server = Server::builder()
+    ///     .addr("127.0.0.1:0")
+    ///     .on_start(|| async { Err::<(), _>("the database is not there") })
+    ///     .build(Router::new())?;
+    /// let error = mainspring::block_on(server.run()).unwrap_err();
+    /// assert_eq!(error.to_string(), "the server could not start: the database is not there");
+    /// # Ok::<(), mainspring::http::BuildError>(())
+    /// ```
+    pub fn on_start<F, Fut, E>(mut self, start: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.lifespan.add_start(start);
+        self
+    }
+
+    /// What is to be done when the last connection has ended, before [`run`](Server::run) returns.
+    ///
+    /// May be called several times; the last is done first. All together have as much time as the
+    /// connections had, counted anew, and at least 1 s; what is not done by then is dropped, and
+    /// counted in [`Drained`](super::Drained).
+    pub fn on_stop<F, Fut>(mut self, stop: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.lifespan.add_stop(stop);
+        self
+    }
+
     /// Makes a server for `router`, and begins to listen.
     ///
     /// # Errors
@@ -92,11 +143,12 @@ impl ServerBuilder {
     pub fn build_service(self, service: impl Service) -> Result<Server, BuildError> {
         self.bounds.check().map_err(BuildError::Bound)?;
         let addresses = resolve(&self.addr)?;
-        let failed = |source| BuildError::Listen { addr: self.addr.clone(), source };
+        let addr = self.addr;
+        let failed = |source| BuildError::Listen { addr: addr.clone(), source };
         let listener = bind_first(&addresses).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let service = Arc::new(service);
-        Ok(Server::new(listener, local_addr, service, self.bounds))
+        Ok(Server::new(listener, local_addr, service, self.bounds, self.lifespan))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The server: it accepts, serves each connection in a task of its own, and drains at the end.
 
 mod builder;
+mod lifespan;
 mod serve;
 mod timed;
 
 pub use builder::{BuildError, ServerBuilder};
+pub use lifespan::RunError;
 
 use super::bounds::{BadBound, Bounds};
 use super::gate::Gate;
@@ -13,8 +15,8 @@ use super::shared::Shared;
 use crate::net::TcpListener;
 use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::sync::Event;
+use lifespan::{Lifespan, Started};
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     state: Arc<State>,
+    lifespan: Lifespan,
 }
 
 /// What the server's tasks and handles share.
@@ -83,19 +86,33 @@ impl Server {
 
     /// Serves until a [`handle`](Self::handle) says to end, then drains.
     ///
-    /// Each connection is a task of the runtime that runs this future. Where no descriptor is left
+    /// First it does what was given to [`on_start`](ServerBuilder::on_start), and last what was given
+    /// to [`on_stop`](ServerBuilder::on_stop). Each connection is a task of the runtime that runs
+    /// this future. Where no descriptor is left
     /// for a new connection, it waits in the kernel, those that exist are served on, and accepting
     /// is tried again ten times a second.
     ///
     /// # Errors
     ///
-    /// If the listening socket fails for good.
+    /// [`RunError`]: what was to be done at the start failed, or the listening socket did, for good.
+    ///
+    /// # Panics
+    ///
+    /// If what was given to `on_start` or `on_stop` does.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listening socket. Connections that were accepted go on.
-    pub async fn run(self) -> io::Result<Drained> {
-        serve::run(self.listener, self.state).await
+    /// Dropping the future closes the listening socket. Connections that were accepted go on, and
+    /// what was given to `on_stop` is not done.
+    pub async fn run(self) -> Result<Drained, RunError> {
+        let Self { listener, state, mut lifespan, .. } = self;
+        if lifespan.start(&state).await? == Started::EndedEarly {
+            return Ok(state.drained(0));
+        }
+        let ended = serve::run(listener, Arc::clone(&state)).await;
+        let unstopped = lifespan.stop(state.grace()).await;
+        ended.map_err(RunError::Accept)?;
+        Ok(state.drained(unstopped))
     }
 
     fn new(
@@ -103,6 +120,7 @@ impl Server {
         local_addr: SocketAddr,
         service: Arc<dyn Service>,
         bounds: Bounds,
+        lifespan: Lifespan,
     ) -> Self {
         let state = State {
             service,
@@ -115,7 +133,7 @@ impl Server {
             grace: Mutex::new(None),
             cut_off: AtomicU64::new(0),
         };
-        Self { listener, local_addr, state: Arc::new(state) }
+        Self { listener, local_addr, state: Arc::new(state), lifespan }
     }
 }
 
@@ -244,6 +262,9 @@ pub struct Drained {
     pub served: u64,
     /// Connections that were still to be answered when the time for that was over.
     pub cut_off: u64,
+    /// What was given to [`on_stop`](ServerBuilder::on_stop) and was not done when the time for it was
+    /// over.
+    pub unstopped: usize,
 }
 
 impl State {
@@ -251,8 +272,9 @@ impl State {
         self.grace.lock().unwrap_or(Duration::ZERO)
     }
 
-    fn drained(&self) -> Drained {
+    fn drained(&self, unstopped: usize) -> Drained {
         Drained {
+            unstopped,
             served: self.shared.counters.served(),
             cut_off: self.cut_off.load(Ordering::Relaxed),
         }

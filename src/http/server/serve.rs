@@ -1,7 +1,7 @@
 //! Accepting, serving and draining.
 
+use super::State;
 use super::timed::{End, Timed};
-use super::{Drained, State};
 use crate::context;
 use crate::coop;
 use crate::http::connection::Connection;
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// How long accepting rests when no descriptor is left: an edge will not come again for what waits.
 const REST: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(listener: TcpListener, state: Arc<State>) -> io::Result<Drained> {
+pub(super) async fn run(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
     let accepted = accept_until_stopped(&listener, &state).await;
     drop(listener);
     accepted?;
@@ -30,7 +30,7 @@ pub(super) async fn run(listener: TcpListener, state: Arc<State>) -> io::Result<
     loop {
         state.empty.clear();
         if state.open.load(Ordering::Acquire) == 0 {
-            return Ok(state.drained());
+            return Ok(());
         }
         state.empty.wait().await;
     }

@@ -177,8 +177,13 @@ pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
             let count = bounded("count", req.query::<Count>()?.count, MAX_BULK)?;
             bulk(count).await
         });
-    let all = numbers(users(in_the_pool(counting), own), own);
+    let all = numbers(threads(users(in_the_pool(counting), own)), own);
     Ok(all.router.merge(keys(own)?))
+}
+
+/// The routes that only tell numbers.
+pub(crate) fn admin(own: &Handles) -> Router {
+    numbers(threads(Counting::new(own)), own).router
 }
 
 /// Handlers that block, where they may.
@@ -204,6 +209,11 @@ fn in_the_pool(routes: Counting) -> Counting {
         })
         .get("/test/sync_async", |req: Request| offloaded(req, "test/sync_async"))
         .get("/test/sync_async_fastapi", |req: Request| offloaded(req, "test/sync_async_fastapi"))
+}
+
+/// Threads of the pool.
+fn threads(routes: Counting) -> Counting {
+    routes
         .get("/get_available_threads", |_req: Request| async {
             let blocking = Handle::current().blocking();
             (blocking.limit().saturating_sub(blocking.in_use())).to_string()

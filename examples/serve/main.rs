@@ -9,12 +9,13 @@
 mod app;
 mod options;
 
-use mainspring::http::Drained;
+use mainspring::http::{Drained, Server};
 use options::{Command, Options};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args().skip(1)) {
@@ -55,8 +56,22 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     tell(format_args!("listening on http://{}", server.local_addr()));
     let bounds = options::describe(&server.handle().bounds());
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
+    let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
+    let admin = admin.transpose()?;
+    if let Some(admin) = &admin {
+        tell(format_args!("numbers at http://{}", admin.local_addr()));
+    }
     let runtime = options.runtime.build()?;
-    let drained = runtime.block_on(server.run())?;
+    let drained = runtime.block_on(async {
+        // Until the last connection has ended, the numbers can be seen.
+        let admin = admin.map(|admin| (admin.handle(), mainspring::spawn(admin.run())));
+        let drained = server.run().await;
+        if let Some((handle, task)) = admin {
+            handle.shutdown(Duration::ZERO);
+            let _ = task.await;
+        }
+        drained
+    })?;
     let Drained { served, cut_off, .. } = drained;
     tell(format_args!("served {served} requests, cut off {cut_off} connections"));
     Ok(())

@@ -10,6 +10,7 @@ const USAGE: &str = "\
 A small HTTP server on mainspring.
 
   --addr HOST:PORT       where to listen; port 0 asks for a free one (127.0.0.1:8080)
+  --admin HOST:PORT      where /performance and the thread counts are served too, beside all bounds
   --grace SECONDS        how long connections may take to end after Ctrl-C or TERM (10)
   --help                 this text
 
@@ -35,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) server: ServerBuilder,
     pub(crate) runtime: LocalBuilder,
     pub(crate) grace: Duration,
+    pub(crate) admin: Option<String>,
 }
 
 /// What is to be done.
@@ -50,6 +52,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
         server: Server::builder(),
         runtime: LocalRuntime::builder(),
         grace: Duration::from_secs(10),
+        admin: None,
     };
     while let Some(name) = given.next() {
         if name == "--help" || name == "-h" {
@@ -71,6 +74,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
             "--write-time" => server.write_time(seconds(&name, &value()?)?),
             "--blocking-threads" => {
                 options.runtime = options.runtime.blocking_threads(number(&name, &value()?)?);
+                server
+            }
+            "--admin" => {
+                options.admin = Some(value()?);
                 server
             }
             "--grace" => {

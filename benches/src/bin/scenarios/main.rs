@@ -19,7 +19,7 @@ scenarios: loads examples/serve as the users do whom the project has in mind
 
   scenarios [NAME …]     the named scenarios, or all:
 
-  wrk        four handlers under wrk -c1000            40 s
+  wrk        four handlers under wrk -c1000, two minutes
   ab         four ways to wait, 200 requests, 50 at once
   at-once    1000 requests, 20 at once, at a tenth of the times
   threads    free and active threads, limit 60, 50 at once

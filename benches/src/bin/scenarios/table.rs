@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Seconds of `wrk` per handler.
-const WRK_SECONDS: u64 = 10;
+const WRK_SECONDS: u64 = 30;
 
 /// `wrk -c1000` on handlers that wait, and on handlers that block.
 pub(crate) fn wrk() -> Result<(), Failure> {

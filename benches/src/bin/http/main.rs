@@ -9,7 +9,11 @@ mod hyper_server;
 mod idle;
 mod load;
 mod mainspring_server;
+#[cfg(feature = "peer-may")]
+mod may_server;
 mod measure;
+#[cfg(feature = "peer-ntex")]
+mod ntex_server;
 mod options;
 mod results;
 mod workload;
@@ -25,7 +29,17 @@ type Failure = Box<dyn Error>;
 const READY: &str = "listening on http://";
 
 /// All servers of this build, by name.
-const SERVERS: &[&str] = &["floor", "hyper", "mainspring"];
+const SERVERS: &[&str] = &[
+    "floor",
+    "hyper",
+    "mainspring",
+    #[cfg(feature = "peer-may")]
+    "may_minihttp",
+    #[cfg(feature = "peer-ntex")]
+    "ntex",
+    #[cfg(feature = "peer-ntex")]
+    "ntex-bare",
+];
 /// The one that the others are compared with.
 const REFERENCE: &str = "hyper";
 
@@ -54,6 +68,8 @@ fn serve(served: &Served) -> Result<(), Failure> {
     // Some listen by themselves.
     match server.as_str() {
         "mainspring" => return mainspring_server::serve(*port, *keep_alive),
+        #[cfg(feature = "peer-may")]
+        "may_minihttp" => return may_server::serve(*port),
         name if !SERVERS.contains(&name) => {
             return Err(format!("there is no server '{name}' (see --help)").into());
         }
@@ -64,6 +80,10 @@ fn serve(served: &Served) -> Result<(), Failure> {
     println!("{READY}{}", listener.local_addr()?);
     match server.as_str() {
         "hyper" => Ok(hyper_server::serve(listener)?),
+        #[cfg(feature = "peer-ntex")]
+        "ntex" => Ok(ntex_server::serve_router(listener, *keep_alive)?),
+        #[cfg(feature = "peer-ntex")]
+        "ntex-bare" => Ok(ntex_server::serve_bare(listener, *keep_alive)?),
         _ => Ok(floor::serve(&listener)?),
     }
 }

@@ -1,5 +1,6 @@
 //! Child processes that are pinned to one core and whose CPU time is read.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -41,6 +42,15 @@ impl Pinned {
             .map(|ticks| Duration::from_secs(ticks) / ticks_per_second())
             .ok_or_else(|| io::Error::other(format!("cannot read the times in '{stat}'")))
     }
+
+    /// The memory of the process that is in RAM, in bytes; see [`resident`].
+    ///
+    /// # Errors
+    ///
+    /// If the process is gone.
+    pub fn resident(&self) -> io::Result<u64> {
+        resident(&self.child)
+    }
 }
 
 impl Drop for Pinned {
@@ -58,6 +68,32 @@ pub fn on_core(core: usize, command: &[String]) -> Command {
     taskset
 }
 
+/// The memory of a process that is in RAM, in bytes.
+///
+/// It is counted page by page; the figures of `/proc/PID/status` are sums that each CPU adds to only
+/// now and then, and can be hundreds of KiB behind.
+///
+/// # Errors
+///
+/// If the process is gone.
+pub fn resident(process: &Child) -> io::Result<u64> {
+    let pages = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", process.id()))?;
+    resident_kib(&pages)
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other(format!("cannot read the size in '{pages}'")))
+}
+
+/// Allows this process as many descriptors as the system does, and tells how many that is.
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.unwrap_or(u64::MAX)
+}
+
 /// User and system time in a line of `/proc/PID/stat`: fields 14 and 15. The second field is a name
 /// in parentheses, which may contain anything.
 fn cpu_ticks(stat: &str) -> Option<u64> {
@@ -68,17 +104,27 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+fn resident_kib(smaps: &str) -> Option<u64> {
+    let size = smaps.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+    size.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 fn ticks_per_second() -> u32 {
     u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::cpu_ticks;
+    use super::{cpu_ticks, resident_kib};
 
     #[test]
     fn a_name_may_contain_anything() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 120 0 0 0 250 50 0 0 20 0 1 0 9 1 2";
         assert_eq!(cpu_ticks(stat), Some(300));
+    }
+    #[test]
+    fn the_resident_size_is_in_kib() {
+        let smaps = "5581-7ffd ---p 00000000 00:00 0 [rollup]\nRss:     1856 kB\nPss:  5 kB\n";
+        assert_eq!(resident_kib(smaps), Some(1856));
     }
 }

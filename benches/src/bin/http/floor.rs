@@ -1,9 +1,10 @@
 //! The barest server: an epoll loop that answers each end of a head with the same bytes.
 //!
-//! It parses nothing, so no server that does its duty can be below it. What it shares with the
-//! others is what the kernel asks of each: wait, read, write.
+//! It parses nothing, so no server that does its duty can be below it: it tells JSON from text by
+//! the first bytes of what it read. What it shares with the others is what the kernel asks of
+//! each (wait, read, write), and to serialise JSON per request.
 
-use super::{BODY, CONTENT_TYPE};
+use super::answers::{Answer, JSON, Message, PLAIN};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,10 +18,12 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     epoll::add(&epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut events: Vec<Event> = Vec::with_capacity(1024);
-    let mut answer = Answer::new();
+    let mut answers = Heads::new();
+    // The same for all: what is in it is sent before the next is read.
+    let mut unsent = Vec::new();
     loop {
         epoll::wait(&epoll, spare_capacity(&mut events), None)?;
-        answer.refresh();
+        answers.refresh();
         for event in events.drain(..) {
             let key = event.data.u64();
             if key == LISTENER {
@@ -32,7 +35,7 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
             } else if let Ok(at) = usize::try_from(key)
                 && let Some(slot) = connections.get_mut(at)
                 && let Some(connection) = slot
-                && !connection.serve(&answer)
+                && !connection.serve(&answers, &mut unsent)
             {
                 *slot = None;
             }
@@ -59,7 +62,7 @@ fn accept(
             connections.len() - 1
         });
         register(&stream, at as u64)?;
-        connections[at] = Some(Connection { stream, matched: 0, unsent: Vec::new() });
+        connections[at] = Some(Connection { stream, matched: 0 });
     }
 }
 
@@ -67,24 +70,26 @@ struct Connection {
     stream: TcpStream,
     /// How much of the end of a head has been seen.
     matched: usize,
-    unsent: Vec<u8>,
 }
 
 impl Connection {
     /// Answers what has arrived; `false` if the connection is over.
-    fn serve(&mut self, answer: &Answer) -> bool {
+    fn serve(&mut self, answers: &Heads, unsent: &mut Vec<u8>) -> bool {
         let mut buffer = [0; 4096];
         loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return false,
                 Ok(count) => {
+                    unsent.clear();
+                    let json = buffer.starts_with(b"GET /json ");
                     for _ in 0..self.heads(&buffer[..count]) {
-                        self.unsent.extend_from_slice(&answer.bytes);
+                        if !answers.write(json, unsent) {
+                            return false;
+                        }
                     }
-                    if self.stream.write_all(&self.unsent).is_err() {
+                    if self.stream.write_all(unsent).is_err() {
                         return false;
                     }
-                    self.unsent.clear();
                     if count < buffer.len() {
                         return true;
                     }
@@ -113,26 +118,41 @@ impl Connection {
     }
 }
 
-/// The bytes of the answer, with a date that is at most a second old.
-struct Answer {
-    bytes: Vec<u8>,
+/// What stands before the bodies, with a date that is at most a second old.
+struct Heads {
+    plain: Vec<u8>,
+    json: Vec<u8>,
     made: Instant,
 }
 
-impl Answer {
+impl Heads {
     fn new() -> Self {
         let date = httpdate::fmt_http_date(SystemTime::now());
-        let length = BODY.len();
-        let bytes = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {length}\r\n\
-             date: {date}\r\n\r\n{BODY}"
-        );
-        Self { bytes: bytes.into(), made: Instant::now() }
+        let head = |answer: &Answer| {
+            let (content_type, length) = (answer.content_type, answer.body.len());
+            let text = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+                 date: {date}\r\n\r\n"
+            );
+            text.into_bytes()
+        };
+        Self { plain: head(&PLAIN), json: head(&JSON), made: Instant::now() }
     }
 
     fn refresh(&mut self) {
         if self.made.elapsed().as_secs() >= 1 {
             *self = Self::new();
         }
+    }
+
+    /// Appends an answer; `false` if it cannot be made.
+    fn write(&self, json: bool, to: &mut Vec<u8>) -> bool {
+        if json {
+            to.extend_from_slice(&self.json);
+            return serde_json::to_writer(to, &Message::new()).is_ok();
+        }
+        to.extend_from_slice(&self.plain);
+        to.extend_from_slice(PLAIN.body.as_bytes());
+        true
     }
 }

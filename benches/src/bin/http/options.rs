@@ -1,68 +1,81 @@
 //! What the command line asks for.
 
-use super::Failure;
+use super::workload::Workload;
+use super::{Failure, SERVERS};
 use std::path::PathBuf;
+use std::time::Duration;
 
-pub(crate) const HELP: &str = "\
-Server CPU per request of small HTTP servers, each pinned to one core.
+const HELP: &str = "\
+What a request, or an idle connection, costs small HTTP servers, each pinned to one core.
 
-  http [--rounds N] [--seconds N] [--only NAME,…] [--csv PATH]
-       [--server-core N] [--load-core N]
-  http serve NAME --port N
+  http [--workload NAME,…] [--only NAME,…] [--rounds N] [--seconds N] [--connections N]
+       [--idle-connections N] [--csv PATH] [--server-core N] [--load-core N]
+  http serve NAME [--port N] [--keep-alive SECONDS]
 
-  --rounds N          how often each server is measured (7)
-  --seconds N         how long each time, after one second of warm-up (4)
-  --only NAMES        of floor, hyper, mainspring
-  --csv PATH          also write workload,runtime,metric,median,min,max
-  --server-core N     where the server runs (0)
-  --load-core N       where wrk runs (1)
+  --workload NAMES        of plain, json, pipelined, idle (all)
+  --only NAMES            of the servers below (all)
+  --rounds N              how often each server is measured (7)
+  --seconds N             how long each time, after one second of warm-up (4)
+  --connections N         connections of wrk (64)
+  --idle-connections N    connections of the workload idle (10000)
+  --csv PATH              also write workload,runtime,metric,median,min,max
+  --server-core N         where the server runs (0)
+  --load-core N           where wrk runs (1)
 
-Needs wrk and taskset.";
+Needs wrk and taskset. Servers of this build: ";
+
+pub(crate) fn help() -> String {
+    format!("{HELP}{}.", SERVERS.join(", "))
+}
 
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
     Measure(Options),
-    /// Be one of the servers, on 127.0.0.1.
-    Serve {
-        server: String,
-        port: u16,
-    },
+    Serve(Served),
+}
+
+/// Be one of the servers, on 127.0.0.1.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) server: String,
+    pub(crate) port: u16,
+    /// How long a connection may be idle, where the server has a bound; else its default.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) workloads: Vec<Workload>,
+    pub(crate) servers: Vec<&'static str>,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
+    pub(crate) connections: usize,
+    pub(crate) idle_connections: usize,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) server_core: usize,
     pub(crate) load_core: usize,
-    only: Option<Vec<String>>,
 }
 
-impl Options {
-    /// The servers to be measured: the name of each, and the command that starts it.
-    pub(crate) fn servers(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
-        let own = std::env::current_exe()?.to_string_lossy().into_owned();
-        let command = |name| [&own, "serve", name, "--port", "0"].map(str::to_string).to_vec();
-        let mut servers: Vec<(String, Vec<String>)> =
-            ["floor", "hyper", "mainspring"].map(|name| (name.into(), command(name))).into();
-        let Some(only) = &self.only else { return Ok(servers) };
-        for name in only {
-            if !servers.iter().any(|(known, _)| known == name) {
-                return Err(format!("--only {name}: no such server (see --help)").into());
-            }
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workloads: Workload::ALL.into(),
+            servers: SERVERS.into(),
+            rounds: 7,
+            seconds: 4,
+            connections: 64,
+            idle_connections: 10_000,
+            csv: None,
+            server_core: 0,
+            load_core: 1,
         }
-        servers.retain(|(name, _)| only.contains(name));
-        Ok(servers)
     }
 }
 
 pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, Failure> {
-    let mut options =
-        Options { rounds: 7, seconds: 4, csv: None, server_core: 0, load_core: 1, only: None };
-    let mut server = None;
-    let mut port = 0;
+    let mut options = Options::default();
+    let mut served = Served { server: String::new(), port: 0, keep_alive: None };
     while let Some(word) = words.next() {
         if word == "--help" || word == "-h" {
             return Ok(Command::Help);
@@ -72,19 +85,69 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, 
             text.parse::<u64>().map_err(|_| format!("{word} needs a whole number, not '{text}'"))
         };
         match word.as_str() {
-            "serve" => server = Some(value()?),
-            "--port" => port = u16::try_from(number(value()?)?)?,
+            "serve" => served.server = value()?,
+            "--port" => served.port = u16::try_from(number(value()?)?)?,
+            "--keep-alive" => served.keep_alive = Some(Duration::from_secs(number(value()?)?)),
+            "--workload" => options.workloads = workloads(&value()?)?,
+            "--only" => options.servers = servers(&value()?)?,
             "--rounds" => options.rounds = usize::try_from(number(value()?)?)?.max(1),
             "--seconds" => options.seconds = number(value()?)?.max(1),
+            "--connections" => options.connections = usize::try_from(number(value()?)?)?.max(1),
+            "--idle-connections" => {
+                options.idle_connections = usize::try_from(number(value()?)?)?.max(1);
+            }
             "--server-core" => options.server_core = usize::try_from(number(value()?)?)?,
             "--load-core" => options.load_core = usize::try_from(number(value()?)?)?,
             "--csv" => options.csv = Some(value()?.into()),
-            "--only" => options.only = Some(value()?.split(',').map(str::to_string).collect()),
             _ => return Err(format!("'{word}' is not understood (see --help)").into()),
         }
     }
-    Ok(match server {
-        Some(server) => Command::Serve { server, port },
-        None => Command::Measure(options),
-    })
+    Ok(if served.server.is_empty() { Command::Measure(options) } else { Command::Serve(served) })
+}
+
+fn workloads(names: &str) -> Result<Vec<Workload>, Failure> {
+    let named = |name| {
+        Workload::of_name(name)
+            .ok_or_else(|| format!("--workload {name}: no such workload (see --help)").into())
+    };
+    names.split(',').map(named).collect()
+}
+
+/// In the order of [`SERVERS`], whatever that of the names.
+fn servers(names: &str) -> Result<Vec<&'static str>, Failure> {
+    let names: Vec<&str> = names.split(',').collect();
+    if let Some(name) = names.iter().find(|name| !SERVERS.contains(name)) {
+        return Err(format!("--only {name}: no such server in this build (see --help)").into());
+    }
+    Ok(SERVERS.iter().copied().filter(|server| names.contains(server)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, Failure> {
+        parse(line.split_whitespace().map(str::to_string))
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let Ok(Command::Measure(options)) = parsed("--workload idle,json --only mainspring,floor")
+        else {
+            panic!("not understood");
+        };
+        assert_eq!(options.workloads, [Workload::Idle, Workload::Json]);
+        assert_eq!(options.servers, ["floor", "mainspring"]);
+        assert!(parsed("--workload plane").is_err());
+        assert!(parsed("--only hyperr").is_err());
+        assert!(parsed("--rounds many").is_err());
+    }
+
+    #[test]
+    fn a_server_may_be_given_its_keep_alive() {
+        let Ok(Command::Serve(served)) = parsed("serve hyper --port 0 --keep-alive 600") else {
+            panic!("not understood");
+        };
+        assert_eq!(served.keep_alive, Some(Duration::from_secs(600)));
+    }
 }

@@ -9,6 +9,7 @@ mod load;
 mod server;
 mod table;
 
+use mainspring_benches::process::raise_descriptor_limit;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -69,11 +70,4 @@ fn run(wanted: &[String]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // Where that is refused, connecting will tell.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

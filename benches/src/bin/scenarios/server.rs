@@ -1,6 +1,7 @@
 //! The server under test: `examples/serve`, in a process of its own.
 
 use crate::Failure;
+use mainspring_benches::process;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -42,10 +43,7 @@ impl Serve {
 
     /// Bytes of memory that the process has resident.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        Ok(process::resident(&self.child)?)
     }
 
     pub(crate) fn terminate(&self) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! A server on a thread of its own, and clients that block.
 
 use mainspring::LocalRuntime;
-use mainspring::http::{Drained, Router, ServerBuilder, ServerHandle};
+use mainspring::http::{Drained, Router, Server, ServerBuilder, ServerHandle};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
@@ -10,25 +10,33 @@ use std::time::{Duration, Instant};
 /// Far beyond what any of these takes: a hang shows as an error of the client.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(20);
 
-/// A server that runs until it is told to end.
-pub(crate) struct Running {
+/// A server that runs until it is told to end, and what its thread says then.
+pub(crate) struct Running<T = Drained> {
     pub(crate) addr: SocketAddr,
     pub(crate) handle: ServerHandle,
-    pub(crate) thread: JoinHandle<Drained>,
+    pub(crate) thread: JoinHandle<T>,
 }
 
 /// Serves `router` on a port of its own.
 pub(crate) fn start_with(builder: ServerBuilder, router: Router) -> Running {
-    let server = builder.addr("127.0.0.1:0").build(router).unwrap();
-    let (addr, handle) = (server.local_addr(), server.handle());
-    let thread = thread::spawn(move || {
+    run_with(builder, router, |server| {
         let rt = LocalRuntime::builder().build().unwrap();
         rt.block_on(server.run()).unwrap()
-    });
-    Running { addr, handle, thread }
+    })
 }
 
-impl Running {
+/// As [`start_with`], by what `run` does with the server.
+pub(crate) fn run_with<T: Send + 'static>(
+    builder: ServerBuilder,
+    router: Router,
+    run: impl FnOnce(Server) -> T + Send + 'static,
+) -> Running<T> {
+    let server = builder.addr("127.0.0.1:0").build(router).unwrap();
+    let (addr, handle) = (server.local_addr(), server.handle());
+    Running { addr, handle, thread: thread::spawn(move || run(server)) }
+}
+
+impl<T> Running<T> {
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(WATCHDOG)).unwrap();
@@ -49,7 +57,7 @@ impl Running {
         read_to_end(&mut self.ask(head))
     }
 
-    pub(crate) fn end(self) -> Drained {
+    pub(crate) fn end(self) -> T {
         self.handle.shutdown(WATCHDOG);
         self.thread.join().unwrap()
     }

@@ -7,6 +7,8 @@
 mod alive;
 #[path = "common/http.rs"]
 mod http;
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
@@ -16,8 +18,7 @@ use futures::future::{FutureExt, Shared};
 use futures::stream::{self, StreamExt};
 use http::{Running, WATCHDOG, read_to_end, read_until, reset, start_with, wait_until};
 use mainspring::LocalRuntime;
-use mainspring::http::{Error, Request, Response, Router, Server};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use mainspring::http::{Error, IntoResponse, Next, Request, Response, Router, Server};
 use socket2::{Domain, Socket, Type};
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -63,29 +64,10 @@ fn still(count: &AtomicUsize) -> usize {
     }
 }
 
-/// Bytes that this process has in memory.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = text.split_whitespace().nth(1).unwrap().parse().unwrap();
-    pages * rustix::param::page_size()
-}
-
-/// Both ends of each connection are in this process: how many there may be, at most `wanted`.
-fn affordable(wanted: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
-    let most = limit.maximum.map_or(usize::MAX, |most| most as usize);
-    let count = wanted.min(most.saturating_sub(500) / 2);
-    if count < wanted {
-        println!("{count} clients instead of {wanted}: the hard limit of descriptors is {most}");
-    }
-    count
-}
-
 #[test]
 fn heads_that_drip_are_cut_off_by_the_thousand_while_others_are_served() {
     watchdog::within(|| {
-        let count = affordable(5_000);
+        let count = process::connections(5_000);
         let router = Router::new().get("/", |_| async { "hello" });
         let server = Arc::new(start_with(Server::builder().header_time(ms(1_000)), router));
         let over = Arc::new(AtomicBool::new(false));
@@ -212,7 +194,7 @@ fn who_reads_nothing_of_a_large_answer_is_cut_off_and_costs_little_until_then() 
                 }
             });
         let server = start_with(Server::builder().write_time(ms(500)), router);
-        let before = resident();
+        let before = process::resident();
         let clients: Vec<_> = (0..2 * CLIENTS)
             .map(|n| {
                 let mut stream = narrow(&server);
@@ -222,13 +204,12 @@ fn who_reads_nothing_of_a_large_answer_is_cut_off_and_costs_little_until_then() 
             })
             .collect();
         let mut most = 0;
-        wait_until(|| server.handle.connections() == 2 * CLIENTS || polled.load(SeqCst) > 0);
-        while server.handle.connections() > 0 {
-            most = most.max(resident().saturating_sub(before));
+        while server.handle.metrics().timed_out < 2 * CLIENTS as u64 {
+            most = most.max(process::resident().saturating_sub(before));
             thread::sleep(ms(10));
         }
+        wait_until(|| server.handle.connections() == 0);
         assert_eq!(count.load(SeqCst), 0, "the streams are dropped");
-        assert_eq!(server.handle.metrics().timed_out, 2 * CLIENTS as u64);
         // What the kernel takes for a client depends on its settings, by default up to 4 MiB.
         let pieces = polled.load(SeqCst) / CLIENTS;
         assert!(pieces * PIECE < 32 << 20, "{pieces} pieces for each client");
@@ -275,7 +256,6 @@ fn a_flood_of_requests_stands_still_until_its_answers_are_read() {
         }
         flood.join().unwrap();
         assert_eq!(handled.load(SeqCst), REQUESTS);
-        assert!(server.handle.served() <= REQUESTS as u64);
         drop(stream);
         assert_eq!(server.end().served, REQUESTS as u64);
     });
@@ -399,6 +379,119 @@ fn resets_end_what_they_interrupt_and_nothing_else() {
         wait_until(|| server.handle.connections() == 0);
         assert_eq!(server.handle.metrics().in_flight, 0);
         assert!(server.get("/").ends_with("hello"), "it goes on");
+        assert_eq!(server.end().cut_off, 0);
+    });
+}
+
+/// Panics when it is dropped, but not a second time while a panic is under way.
+struct Bomb(Count);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+        if !thread::panicking() {
+            panic!("dropped on purpose");
+        }
+    }
+}
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        LARGE
+    }
+}
+
+static LARGE: &[u8] = &[b'x'; 64 * 1024];
+
+#[test]
+fn panics_of_the_users_code_cost_one_connection_wherever_they_come_from() {
+    watchdog::within(|| {
+        async fn layer(mut req: Request, next: Next) -> Response {
+            assert!(req.path() != "/layer", "on purpose");
+            if req.path() == "/extension" {
+                req.extensions_mut().insert(Arc::new(Bomb(Count::default())));
+            }
+            let path = req.path().to_owned();
+            let answer = next.run(req).await;
+            assert!(path != "/behind", "on purpose");
+            answer
+        }
+        struct Unready;
+        impl IntoResponse for Unready {
+            fn into_response(self) -> Response {
+                panic!("on purpose")
+            }
+        }
+        let pieces = || stream::iter(["one", "two"].map(Ok::<_, std::io::Error>));
+        let dropped = Count::default();
+        let [future, body, owner, after] = std::array::from_fn(|_| dropped.clone());
+        let router = Router::new()
+            .get("/", |_| async { "hello" })
+            .get("/layer", |_| async { "" })
+            .get("/behind", |_| async { "" })
+            .get("/extension", |_| async { "hello" })
+            .get("/call", |req: Request| {
+                assert!(req.path() != "/call", "on purpose");
+                async { "" }
+            })
+            .get("/answer", |_| async { Unready })
+            .get("/future", move |_| {
+                let bomb = Bomb(future.clone());
+                std::future::poll_fn(move |_| {
+                    let _bomb = &bomb;
+                    std::task::Poll::Ready("hello")
+                })
+            })
+            .get_blocking("/blocking", |_| -> &str { panic!("on purpose") })
+            .get_blocking("/unready", |_| Unready)
+            .get("/piece", move |_| async move {
+                Response::from_stream(pieces().inspect(|piece| {
+                    assert!(!matches!(piece, Ok("two")), "on purpose");
+                }))
+            })
+            .get("/stream", move |_| {
+                let bomb = Bomb(body.clone());
+                async move { Response::from_stream(pieces().inspect(move |_| _ = &bomb)) }
+            })
+            .get("/owner", move |_| {
+                let bomb = Bomb(owner.clone());
+                async move { bytes::Bytes::from_owner(bomb) }
+            })
+            .get("/after", move |_| {
+                let bomb = Bomb(after.clone());
+                async move { Response::text("hello").after(async move { drop(bomb) }) }
+            })
+            .layer(layer);
+        let server = start_with(Server::builder(), router);
+        for (path, status) in [
+            ("/layer", "500"),
+            ("/behind", "500"),
+            ("/extension", "500"),
+            ("/call", "500"),
+            ("/answer", "500"),
+            ("/future", "500"),
+            ("/blocking", "500"),
+            ("/unready", "500"),
+            ("/piece", "200"),
+            ("/stream", "200"),
+            ("/owner", "200"),
+            ("/after", "200"),
+        ] {
+            let mut other = server.ask("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+            read_until(&mut other, "hello");
+            let mut answer = Vec::new();
+            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            // An answer that is broken off may end in a reset.
+            let _ = server.ask(request).read_to_end(&mut answer);
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            let whole = answer.ends_with("\r\n0\r\n\r\n");
+            assert!(!whole, "{path}: broken off, so that the client can tell");
+            other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            assert!(read_to_end(&mut other).ends_with("hello"), "{path}");
+        }
+        wait_until(|| server.handle.connections() == 0 && dropped.load(SeqCst) == 4);
+        assert_eq!(server.handle.metrics().in_flight, 0);
         assert_eq!(server.end().cut_off, 0);
     });
 }

@@ -348,7 +348,8 @@ impl Router {
     ///
     /// A router that was taken in and has metrics of its own is measured there. The time is that
     /// of the handler within its layers, until it answers; a streamed body comes later. Costs two
-    /// readings of the clock and an allocation for each request, and 8 KiB for each route.
+    /// readings of the clock and an allocation for each request, and 8 KiB for each route, fallback,
+    /// and pattern with what it refuses.
     pub fn metrics(mut self, metrics: &RouteMetrics) -> Self {
         self.scope.metrics = Some(metrics.clone());
         self

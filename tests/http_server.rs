@@ -2,83 +2,30 @@
 #![cfg(not(loom))]
 #![allow(clippy::disallowed_types)]
 
-use mainspring::http::{BuildError, Drained, Request, Router, Server, ServerBuilder, ServerHandle};
+#[path = "common/http.rs"]
+mod http;
+
+use http::{Running, WATCHDOG, read_to_end, read_until, reset, start_with, wait_until};
+use mainspring::http::{BuildError, Request, Router, Server};
 use mainspring::time::sleep;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// Far beyond what any of these takes: a hang shows as an error of the client.
-const WATCHDOG: Duration = Duration::from_secs(20);
-
-struct Running {
-    addr: SocketAddr,
-    handle: ServerHandle,
-    thread: JoinHandle<Drained>,
-}
+use std::time::Duration;
 
 fn start(router: Router) -> Running {
     start_with(Server::builder(), router)
 }
 
-fn start_with(builder: ServerBuilder, router: Router) -> Running {
-    let server = builder.addr("127.0.0.1:0").build(router).unwrap();
-    let (addr, handle) = (server.local_addr(), server.handle());
-    let thread = std::thread::spawn(move || mainspring::block_on(server.run()).unwrap());
-    Running { addr, handle, thread }
-}
-
-impl Running {
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.addr).unwrap();
-        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream
-    }
-
-    /// Sends `request` on a connection of its own and reads until the server closes it.
-    fn exchange(&self, request: &str) -> String {
-        let mut stream = self.connect();
-        stream.write_all(request.as_bytes()).unwrap();
-        read_to_end(&mut stream)
-    }
-
-    fn get(&self, path: &str) -> String {
-        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
-    }
-
-    fn end(self) -> Drained {
-        self.handle.shutdown(WATCHDOG);
-        self.thread.join().unwrap()
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < WATCHDOG, "it did not happen");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn read_to_end(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the server closes the connection");
-    String::from_utf8(answer).unwrap()
+/// What the server answers to `request`, until it closes.
+fn exchange(server: &Running, request: &str) -> String {
+    read_to_end(&mut server.ask(request))
 }
 
 /// Reads one answer whose body is `body`.
 fn read_answer(stream: &mut TcpStream, body: &str) -> String {
-    let mut answer = Vec::new();
-    while !String::from_utf8_lossy(&answer).ends_with(&format!("\r\n\r\n{body}")) {
-        let mut byte = [0];
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{:?}", String::from_utf8_lossy(&answer));
-        answer.push(byte[0]);
-    }
-    String::from_utf8(answer).unwrap()
+    read_until(stream, &format!("\r\n\r\n{body}"))
 }
 
 fn hello() -> Router {
@@ -126,7 +73,7 @@ fn errors_are_json_with_the_right_status() {
         ("POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n", "501"),
         ("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n", "413"),
     ] {
-        let answer = server.exchange(request);
+        let answer = exchange(&server, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?} → {answer}");
         assert!(answer.ends_with("\"}") && answer.contains("{\"error\":\""), "{answer}");
     }
@@ -136,20 +83,25 @@ fn errors_are_json_with_the_right_status() {
 #[test]
 fn a_body_comes_back_whichever_way_it_is_framed() {
     let server = start(hello());
-    let answer = server.exchange(
+    let answer = exchange(
+        &server,
         "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4\r\n\r\nping",
     );
     assert!(answer.ends_with("\r\n\r\nping"), "{answer}");
-    let answer = server.exchange(
+    let answer = exchange(
+        &server,
         "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
          2\r\npi\r\n2;x=y\r\nng\r\n0\r\n\r\n",
     );
     assert!(answer.ends_with("\r\n\r\nping"), "{answer}");
     let large = "x".repeat(1 << 20);
     let length = large.len();
-    let answer = server.exchange(&format!(
-        "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{large}"
-    ));
+    let answer = exchange(
+        &server,
+        &format!(
+            "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{large}"
+        ),
+    );
     assert!(answer.ends_with(&large) && answer.len() < length + 200);
     server.end();
 }
@@ -187,11 +139,12 @@ fn pipelined_requests_are_answered_in_order_and_none_waits_for_a_slow_one() {
 #[test]
 fn a_panicking_handler_costs_its_own_connection_only() {
     let server = start(hello());
-    let mut other = server.connect();
-    other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut other = server.ask(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     read_answer(&mut other, "hello");
-    let answer =
-        server.exchange("GET /panic HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    let answer = exchange(
+        &server,
+        "GET /panic HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    );
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
     other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
@@ -209,13 +162,8 @@ fn peers_that_reset_or_vanish_leave_nothing_behind() {
         "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
         "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc",
     ] {
-        for reset in [false, true] {
-            let mut stream = server.connect();
-            stream.write_all(request.as_bytes()).unwrap();
-            if reset {
-                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-            }
-        }
+        drop(server.ask(request));
+        reset(server.ask(request));
     }
     wait_until(|| server.handle.connections() == 0);
     assert!(server.get("/").ends_with("hello"));
@@ -234,13 +182,10 @@ fn shutdown_answers_what_has_begun_closes_what_is_idle_and_cuts_off_the_rest() {
         }
     });
     let server = start(router);
-    let mut idle = server.connect();
-    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut idle = server.ask(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     read_answer(&mut idle, "hello");
-    let mut busy = server.connect();
-    busy.write_all(b"GET /begun HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-    let mut stuck = server.connect();
-    stuck.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut busy = server.ask(b"GET /begun HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut stuck = server.ask(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n");
     wait_until(|| begun.load(SeqCst) == 1 && server.handle.connections() == 3);
     server.handle.shutdown(Duration::from_secs(1));
     assert_eq!(read_to_end(&mut idle), "");
@@ -263,8 +208,7 @@ fn connections_beyond_the_bound_wait_and_are_served_later() {
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         read_answer(stream, "hello");
     }
-    let mut third = server.connect();
-    third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut third = server.ask(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     third.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     assert!(third.read(&mut [0]).is_err(), "answered beyond the bound");
     assert_eq!(server.handle.connections(), 2);
@@ -303,8 +247,7 @@ fn a_handler_that_never_rests_is_cut_off_in_time() {
         ""
     });
     let server = start(router);
-    let mut stream = server.connect();
-    stream.write_all(b"GET /busy HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let _stream = server.ask(b"GET /busy HTTP/1.1\r\nhost: x\r\n\r\n");
     wait_until(|| server.handle.connections() == 1);
     server.handle.shutdown(Duration::from_millis(50));
     wait_until(|| server.thread.is_finished());
@@ -315,11 +258,9 @@ fn a_handler_that_never_rests_is_cut_off_in_time() {
 fn peers_that_do_not_close_neither_delay_the_end_nor_count_as_cut_off() {
     let server = start(hello());
     // Each has its answer and the server's end of the connection, and keeps its own.
-    let mut before = server.connect();
-    before.write_all(b"NONSENSE\r\n\r\n").unwrap();
+    let mut before = server.ask(b"NONSENSE\r\n\r\n");
     assert!(read_to_end(&mut before).starts_with("HTTP/1.1 400 "));
-    let mut after = server.connect();
-    after.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET / HT").unwrap();
+    let mut after = server.ask(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET / HT");
     wait_until(|| server.handle.connections() == 2);
     server.handle.shutdown(3 * WATCHDOG);
     assert!(read_to_end(&mut after).ends_with("slow"));
@@ -365,8 +306,7 @@ fn a_request_that_the_kernel_has_is_answered_before_the_end() {
     // After many short polls the kernel is asked seldom.
     idle.write_all(b"GET /yield HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     read_answer(&mut idle, "hello");
-    let mut blocking = server.connect();
-    blocking.write_all(b"GET /block HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let blocking = server.ask(b"GET /block HTTP/1.1\r\nhost: x\r\n\r\n");
     wait_until(|| begun.load(SeqCst) == 1);
     // The thread that serves sees both at once: the request and the order to end.
     idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
@@ -386,8 +326,7 @@ fn what_a_client_sends_behind_its_last_request_costs_it_no_answer() {
         let large = large.clone();
         async { large }
     }));
-    let mut stream = server.connect();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut stream = server.ask(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.read_exact(&mut [0]).unwrap();
     // Some clients end a request with one line too many (RFC 9112, section 2.2).
     stream.write_all(b"\r\n").unwrap();

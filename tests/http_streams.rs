@@ -2,87 +2,28 @@
 #![cfg(not(loom))]
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/alive.rs"]
+mod alive;
+#[path = "common/http.rs"]
+mod http;
+
+use alive::Alive;
 use futures::channel::oneshot;
 use futures::stream;
-use mainspring::http::{Drained, Request, Response, Router, Server, ServerHandle, Sse, SseEvent};
+use http::{Running, WATCHDOG, read_until, reset, start_with, wait_until};
+use mainspring::http::{Request, Response, Router, Server, Sse, SseEvent};
 use mainspring::time::sleep;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// Far beyond what any of these takes: a hang shows as an error of the client.
-const WATCHDOG: Duration = Duration::from_secs(20);
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-struct Running {
-    addr: SocketAddr,
-    handle: ServerHandle,
-    thread: JoinHandle<Drained>,
-}
-
+/// A server that also answers `/ping`.
 fn start(router: Router) -> Running {
-    let builder = Server::builder().addr("127.0.0.1:0").max_body(u64::MAX);
-    let server = builder.build(router).unwrap();
-    let (addr, handle) = (server.local_addr(), server.handle());
-    let thread = std::thread::spawn(move || mainspring::block_on(server.run()).unwrap());
-    Running { addr, handle, thread }
-}
-
-impl Running {
-    fn ask(&self, request: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(self.addr).unwrap();
-        stream.set_read_timeout(Some(WATCHDOG)).unwrap();
-        stream.write_all(request).unwrap();
-        stream
-    }
-
-    fn end(self) -> Drained {
-        self.handle.shutdown(WATCHDOG);
-        self.thread.join().unwrap()
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < WATCHDOG, "it did not happen");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn read_until(stream: &mut TcpStream, end: &str) -> String {
-    let mut text = String::new();
-    while !text.ends_with(end) {
-        let mut byte = [0];
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{text:?}");
-        text.push(char::from(byte[0]));
-    }
-    text
-}
-
-/// Closes without the usual farewell.
-fn reset(stream: TcpStream) {
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-}
-
-/// Counts those of its kind that there are.
-struct Alive(Arc<AtomicUsize>);
-
-impl Alive {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, SeqCst);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
+    let router = router.get("/ping", |_| async { "pong" });
+    start_with(Server::builder().max_body(u64::MAX), router)
 }
 
 #[test]
@@ -100,6 +41,7 @@ fn a_reset_ends_a_handler_that_waits() {
     wait_until(|| count.load(SeqCst) == 3);
     clients.into_iter().for_each(reset);
     wait_until(|| count.load(SeqCst) == 0);
+    assert!(server.get("/ping").ends_with("pong"), "it goes on");
     assert_eq!(server.end().cut_off, 0);
 }
 

@@ -84,7 +84,10 @@ mod tests {
     }
 
     fn post(path: &str, body: &'static str) -> Request {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\
+             Content-Type: application/json\r\n\r\n"
+        );
         request(&head, body)
     }
 

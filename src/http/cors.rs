@@ -61,7 +61,8 @@ impl Cors {
 
     /// Allows the pages of `origin`, in the form in which browsers send it: scheme, host, and port
     /// where it is not the scheme's own, as in `https://example.com`. May be called for several;
-    /// `*` allows all.
+    /// `*` allows all. `null` is what pages send that have no origin: those in files, and every
+    /// page that another has put into a sandbox, so that allowing it allows nearly all.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         match origin {
             "*" => self.any_origin = true,
@@ -70,7 +71,8 @@ impl Cors {
         self
     }
 
-    /// Allows the pages of every origin for which `judge` says so. The last call counts.
+    /// Allows the pages of every origin for which `judge` says so; it is asked about `null`, too.
+    /// The last call counts.
     pub fn allow_origin_if(mut self, judge: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.judge = Some(Arc::new(judge));
         self
@@ -170,16 +172,33 @@ fn list<'a>(any: bool, names: impl Iterator<Item = &'a str>) -> Option<HeaderVal
     if all.is_empty() { None } else { HeaderValue::from_str(&all.join(", ")).ok() }
 }
 
-/// Whether a browser may send this (RFC 6454, section 6.2): without a path, in lower case.
+/// Whether a browser may send this (RFC 6454, section 6.2): scheme and host in lower case, a port
+/// where it is not the scheme's own, and no path.
 fn is_origin(text: &str) -> bool {
-    let serialised = text.split_once("://").is_some_and(|(scheme, host)| {
+    let serialised = text.split_once("://").is_some_and(|(scheme, authority)| {
         let plain = |b: u8| b.is_ascii_graphic() && !b.is_ascii_uppercase();
+        // A colon within brackets is part of an address.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
         !scheme.is_empty()
             && !host.is_empty()
             && text.bytes().all(plain)
-            && !host.contains(['/', '?', '#', '@', ',', '*'])
+            && !authority.contains(['/', '?', '#', '@', ',', '*'])
+            && port.is_none_or(|port| is_said_port(scheme, port))
     });
     serialised || text == "null"
+}
+
+/// Whether this stands in an origin as its port: without needless digits, and not the scheme's own.
+fn is_said_port(scheme: &str, port: &str) -> bool {
+    let own = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => 0,
+    };
+    port.parse::<u16>().is_ok_and(|number| number != own && number.to_string() == port)
 }
 
 /// Settings that browsers would not act on.
@@ -200,8 +219,8 @@ impl fmt::Display for CorsError {
             }
             Self::NoOrigin(text) => write!(
                 f,
-                "`{text}` is not an origin: give scheme and host in lower case, and no path, as \
-                 in `https://example.com`"
+                "`{text}` is not an origin: give scheme and host in lower case, a port only where it \
+                 is not the scheme's own, and no path, as in `https://example.com`"
             ),
         }
     }
@@ -489,10 +508,26 @@ mod tests {
             "",
             "https://",
             "a\r\nb: c",
+            "https://example.com:443",
+            "http://example.com:80",
+            "http://example.com:",
+            "http://example.com:x",
+            "http://example.com:08080",
+            "http://example.com:99999",
+            "http://[::1]:80",
         ] {
             let error = Cors::new().allow_origin(bad).build().unwrap_err();
             assert_eq!(error, CorsError::NoOrigin(bad.into()));
         }
-        assert!(Cors::new().allow_origin("null").build().is_ok());
+        for good in [
+            "null",
+            "http://example.com:443",
+            "http://localhost:3000",
+            "http://[::1]",
+            "http://[::1]:3000",
+            "moz-extension://0a-1b",
+        ] {
+            assert!(Cors::new().allow_origin(good).build().is_ok(), "{good}");
+        }
     }
 }

@@ -162,13 +162,15 @@ impl fmt::Display for BodyError {
 
 /// Why a request's body is not the value that was asked for.
 ///
-/// Answered with 400 where it is not JSON, 422 where it is JSON of another shape, and as
-/// [`BodyError`] where it could not be read.
+/// Answered with 415 where the request does not say that it is JSON, 400 where it is not, 422 where
+/// it is JSON of another shape, and as [`BodyError`] where it could not be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JsonError {
     /// It could not be read.
     Body(BodyError),
+    /// The request does not say that its body is JSON.
+    ContentType,
     /// It is not JSON.
     Syntax(serde_json::Error),
     /// It is JSON, but of another shape.
@@ -179,6 +181,7 @@ impl JsonError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Body(error) => error.status(),
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Syntax(_) => StatusCode::BAD_REQUEST,
             Self::Shape(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
@@ -204,6 +207,9 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body(error) => error.fmt(f),
+            Self::ContentType => f.write_str(
+                "request body is not said to be JSON: send Content-Type: application/json",
+            ),
             Self::Syntax(error) => write!(f, "request body is not JSON: {error}"),
             Self::Shape(error) => write!(f, "request body has the wrong shape: {error}"),
         }
@@ -288,6 +294,7 @@ impl error::Error for JsonError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Body(error) => Some(error),
+            Self::ContentType => None,
             Self::Syntax(error) | Self::Shape(error) => Some(error),
         }
     }

@@ -222,17 +222,30 @@ impl Request {
         text(self.bytes().await?)
     }
 
-    /// The whole body, JSON, as a `T`. The content type is not looked at.
+    /// The whole body, JSON, as a `T`.
+    ///
+    /// The request must say so by its content type, `application/json` or another that ends with
+    /// `+json`. Any page may make a browser send text, a form, or bytes without a type to any
+    /// server, with the cookies that it has for that; for what is said to be JSON the browser asks
+    /// first ([`Cors`](super::Cors)). Who wants to read JSON of any type takes
+    /// [`bytes`](Self::bytes).
     ///
     /// # Errors
     ///
-    /// As [`bytes`](Self::bytes), and where the body is not JSON or not of the shape of `T`.
+    /// As [`bytes`](Self::bytes), and where the body is not said to be JSON, is not JSON, or not of
+    /// the shape of `T`.
     ///
     /// # Cancel safety
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
+        self.check_json()?;
         Ok(serde_json::from_slice(&self.bytes().await?)?)
+    }
+
+    fn check_json(&self) -> Result<(), JsonError> {
+        let said = self.header("content-type").is_some_and(says_json);
+        if said { Ok(()) } else { Err(JsonError::ContentType) }
     }
 }
 
@@ -261,11 +274,24 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As [`bytes_now`](Self::bytes_now), and where the body is not JSON or not of the shape of
-    /// `T`.
+    /// As [`bytes_now`](Self::bytes_now), and where the body is not said to be JSON, is not JSON, or
+    /// not of the shape of `T`.
     pub fn json_now<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        self.check_json()?;
         Ok(serde_json::from_slice(&self.bytes_now()?)?)
     }
+}
+
+/// Whether a content type is that of JSON (RFC 8259, section 11; RFC 6839, section 3.1).
+fn says_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim_ascii();
+    let Some((kind, name)) = essence.split_once('/') else { return false };
+    let suffixed = || name.rsplit_once('+').is_some_and(|(_, suffix)| is_json(suffix));
+    kind.eq_ignore_ascii_case("application") && (is_json(name) || suffixed())
+}
+
+fn is_json(name: &str) -> bool {
+    name.eq_ignore_ascii_case("json")
 }
 
 fn text(bytes: Bytes) -> Result<String, BodyError> {

@@ -74,7 +74,9 @@ fn queries() {
 
 #[test]
 fn bodies() {
-    let post = |body| request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", body);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\
+                Content-Type: application/json; charset=utf-8\r\n\r\n";
+    let post = |body| request(head, body);
     let mut req = post("[1, 2]");
     assert_eq!(req.json::<Vec<u8>>().now_or_never().unwrap().unwrap(), [1, 2]);
     assert_eq!(req.text().now_or_never().unwrap().unwrap(), "[1, 2]", "it can be read again");
@@ -95,6 +97,35 @@ fn bodies() {
     let channel = std::sync::Arc::default();
     assert_eq!(Incoming::Partial(Vec::new(), channel).collected(), Err(BodyError::NotRead));
     assert_eq!(BodyError::TooLarge.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+/// A page of another origin may send what is refused here without being asked
+/// (Fetch standard, "CORS-safelisted request-header").
+#[test]
+fn json_must_be_said_to_be_json() {
+    for (content_type, status) in [
+        ("", 415),
+        ("Content-Type: text/plain", 415),
+        ("Content-Type: text/plain; application/json", 415),
+        ("Content-Type: text/json", 415),
+        ("Content-Type: application/x-www-form-urlencoded", 415),
+        ("Content-Type: application/jsonl", 415),
+        ("Content-Type: json", 415),
+        ("Content-Type:", 415),
+        ("Content-Type: application/json", 200),
+        ("Content-Type: Application/JSON ;charset=utf-8", 200),
+        ("Content-Type: application/problem+json", 200),
+    ] {
+        let line = if content_type.is_empty() { "" } else { "\r\n" };
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n{content_type}{line}\r\n");
+        let found = request(&head, "[1]").json::<Vec<u8>>().now_or_never().unwrap();
+        let now = request(&head, "[1]").json_now::<Vec<u8>>();
+        for found in [found, now] {
+            let answer = found.map(|_| "").into_response();
+            assert_eq!(answer.status().as_u16(), status, "{content_type}");
+        }
+    }
 }
 
 #[test]

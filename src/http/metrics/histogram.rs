@@ -84,7 +84,9 @@ impl Times {
     /// more than 18 minutes counts as the longest. Zero where there are none.
     pub fn quantile(&self, part: f64) -> Duration {
         let count = self.count();
-        let rank = ((count as f64 * part.clamp(0.0, 1.0)).ceil() as u64).clamp(1, count.max(1));
+        // 0.55 of 100 is 55 and a little more in floating point; it must not become 56.
+        let exact = count as f64 * part.clamp(0.0, 1.0) * (1.0 - 2.0 * f64::EPSILON);
+        let rank = (exact.ceil() as u64).clamp(1, count.max(1));
         let mut seen = 0;
         for (at, n) in self.counts.iter().enumerate() {
             seen += n;
@@ -184,6 +186,17 @@ mod tests {
         sum.add(&two);
         sum.add(&two);
         assert_eq!((sum.count(), sum.max()), (4, two.max()));
+    }
+
+    #[test]
+    fn a_hundredth_is_one_of_a_hundred() {
+        for percent in 1..=100_u32 {
+            let mut ranks = Times { counts: vec![0; BUCKETS], sum: 0, max: u64::MAX };
+            ranks.counts[1] = u64::from(percent);
+            ranks.counts[2] = u64::from(100 - percent);
+            let found = ranks.quantile(f64::from(percent) / 100.0);
+            assert_eq!(found, Duration::from_nanos(upper_end(1)), "{percent}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Counts and times of routes; cheap to clone, and read while they are written.
 ///
 /// [`Router::metrics`](super::Router::metrics) fills it. Each route takes 8 KiB, whatever it
-/// serves.
+/// serves; so do a fallback, and what a pattern refuses.
 ///
 /// # Examples
 ///

@@ -1,7 +1,7 @@
 //! The router as it serves: a tree from paths to handlers.
 
 use super::error::{RouteError, RouteProblem};
-use super::site::{Matched, Site};
+use super::site::{Matched, Site, catches_all};
 use super::{Entry, Scope};
 use crate::http::metrics::Meter;
 use crate::http::middleware::wrap;
@@ -56,6 +56,10 @@ impl App {
         let mut fallback = None;
         for entry in fallbacks {
             let prefix = entry.pattern.clone();
+            if catches_all(&prefix) {
+                let reason = "a prefix cannot take everything that follows";
+                return Err(RouteProblem::Malformed(reason.to_owned()).of(&prefix));
+            }
             let handler = entry.into_handler(None)?;
             if prefix.is_empty() {
                 if fallback.replace(handler).is_some() {

@@ -22,6 +22,8 @@ pub enum RouteProblem {
     EndsWithSlash,
     /// Its parameters are malformed.
     Malformed(String),
+    /// This character stands in it, which comes in no path as it is.
+    InNoPath(char),
     /// Two of its parameters have this name.
     SameName(String),
     /// It has a handler for this method already.
@@ -59,6 +61,11 @@ impl fmt::Display for RouteError {
                 write!(f, "prefix `{pattern}` must not end with `/`: to add no prefix, merge")
             }
             RouteProblem::Malformed(reason) => write!(f, "route `{pattern}`: {reason}"),
+            RouteProblem::InNoPath(char) => write!(
+                f,
+                "route `{pattern}`: `{char}` comes in no path as it is: write it percent-encoded, \
+                 and leave the query to the handler"
+            ),
             RouteProblem::SameName(name) => {
                 write!(f, "route `{pattern}` has two parameters named `{name}`")
             }

@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// A pattern is a path whose segments may hold a parameter: `/users/{id}`, `/files/{name}.txt`,
 /// and at the end `{*rest}` for everything that follows. `{{` and `}}` stand for braces. A static
 /// segment goes before a parameter, whatever the order of the calls. Paths are compared as they
-/// come, byte by byte; parameters are decoded when they are read.
+/// come, byte by byte, so that `ä` is written `%C3%A4`; parameters are decoded when they are read.
 ///
 /// # What has no handler
 ///
@@ -70,7 +70,9 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Router {
     routes: Vec<Entry>,
-    /// What answers the rest under a prefix, which is the entry's pattern.
+    fallback: Option<Entry>,
+    /// Those of routers that were taken in: what answers the rest under a prefix, which is the
+    /// entry's pattern.
     fallbacks: Vec<Entry>,
     scope: Scope,
     /// The first mistake that no entry shows.
@@ -223,9 +225,8 @@ impl Router {
         Fut: Future + Send + 'static,
         Fut::Output: IntoResponse,
     {
-        self.fallbacks.retain(|entry| !entry.pattern.is_empty());
         // The method of a fallback means nothing.
-        self.fallbacks.push(Entry::new(String::new(), Method::OPTIONS, Arc::new(handler)));
+        self.fallback = Some(Entry::new(String::new(), Method::OPTIONS, Arc::new(handler)));
         self
     }
 
@@ -264,7 +265,7 @@ impl Router {
     }
 
     fn take_in(&mut self, prefix: &str, router: Router) {
-        let Router { routes, fallbacks, scope, problem } = router;
+        let Router { routes, fallback, fallbacks, scope, problem } = router;
         for mut entry in routes {
             entry.pattern = match &*entry.pattern {
                 "/" if !prefix.is_empty() => prefix.to_owned(),
@@ -274,7 +275,7 @@ impl Router {
             };
             self.routes.push(entry.within(&scope));
         }
-        for mut entry in fallbacks {
+        for mut entry in fallback.into_iter().chain(fallbacks) {
             entry.pattern.insert_str(0, prefix);
             self.fallbacks.push(entry.within(&scope));
         }
@@ -347,7 +348,8 @@ impl Router {
     ///
     /// A router that was taken in and has metrics of its own is measured there. The time is that
     /// of the handler within its layers, until it answers; a streamed body comes later. Costs two
-    /// readings of the clock and an allocation for each request, and 8 KiB for each route.
+    /// readings of the clock and an allocation for each request, and 8 KiB for each route, fallback,
+    /// and pattern with what it refuses.
     pub fn metrics(mut self, metrics: &RouteMetrics) -> Self {
         self.scope.metrics = Some(metrics.clone());
         self
@@ -359,10 +361,11 @@ impl Router {
     ///
     /// The first pattern that does not begin with `/`, is malformed, or collides with another.
     pub fn into_app(self) -> Result<App, RouteError> {
-        let Router { routes, fallbacks, scope, problem } = self;
+        let Router { routes, fallback, mut fallbacks, scope, problem } = self;
         if let Some(error) = problem {
             return Err(error);
         }
+        fallbacks.extend(fallback);
         let within = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.within(&scope));
         App::new(within(routes).collect(), within(fallbacks).collect(), scope)
     }

@@ -266,3 +266,26 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #[test]
+    fn every_pattern_is_served_or_refused(
+        patterns in proptest::collection::vec("/[/{}*a.]{0,9}", 1..4),
+        path in "/[/{}*ab.]{0,9}",
+    ) {
+        let mut tree = matchit::Router::new();
+        let mut router = Router::new();
+        for pattern in &patterns {
+            let _ = tree.insert(pattern, pattern);
+            router = router.get(pattern, |_| async { "" });
+        }
+        let app = router.into_app();
+        if let (Ok(_), Ok(found)) = (&app, tree.at(&path)) {
+            let keys: Vec<_> = found.params.iter().map(|(key, _)| key.to_owned()).collect();
+            let site = super::site::Site::new(found.value, Vec::new()).unwrap();
+            let names: Vec<_> = site.names().map(str::to_owned).collect();
+            prop_assert_eq!(names, keys, "{:?} {}", patterns, path);
+        }
+    }
+}

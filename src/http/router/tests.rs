@@ -121,6 +121,9 @@ fn bad_routes_are_told() {
             problem: RouteProblem::Conflict { with: "/{a}".into() }
         }
     );
+    for (pattern, char) in [("/café", 'é'), ("/a b", ' '), ("/a?b", '?'), ("/{é}/#", '#')] {
+        assert_eq!(problem(&[pattern]).problem, RouteProblem::InNoPath(char));
+    }
     for malformed in ["/{", "/{}", "/}", "/{a}{b}", "/{*a}/b", "/{*}"] {
         let error = problem(&[malformed]);
         assert!(matches!(error.problem, RouteProblem::Malformed(_)), "{malformed}: {error}");
@@ -155,6 +158,12 @@ fn bad_nests_are_told() {
     assert!(matches!(problem(caught).1, RouteProblem::Malformed(_)));
     let other = || Router::new().fallback(|_| async { "" });
     assert_eq!(problem(other().merge(other())), ("/".into(), RouteProblem::TwoFallbacks));
+    let before = Router::new().merge(other()).fallback(|_| async { "" });
+    assert_eq!(problem(before), ("/".into(), RouteProblem::TwoFallbacks), "in any order");
+    let replaced = other().fallback(|_| async { "last" }).into_app().unwrap();
+    assert_eq!(body(ask(&replaced, "GET", "/x")), "last");
+    let caught = Router::new().nest("/{*all}", other());
+    assert!(matches!(problem(caught).1, RouteProblem::Malformed(_)));
     let nested = Router::new().nest("/a", other()).nest("/a", other());
     assert_eq!(problem(nested), ("/a".into(), RouteProblem::TwoFallbacks));
 }

@@ -9,18 +9,19 @@ mod wakers;
 mod watchdog;
 
 use futures::io::{AsyncRead, AsyncWriteExt, IoSlice};
+use futures::poll;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
 use mainspring::{LocalRuntime, block_on, spawn, spawn_local};
 use socket2::SockRef;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use wakers::Counter;
 use watchdog::within;
@@ -306,5 +307,41 @@ fn urgent_data_holds_nothing_up() {
             assert_eq!(plain, b"001122334455667788.");
             drop(client);
         }
+    });
+}
+
+#[test]
+fn a_reset_is_found_out_in_front_of_unread_data() {
+    in_runtime(|| async {
+        let (client, server) = pair().await;
+        let hung_up = poll_fn(|cx| server.poll_hangup(cx));
+        let mut hung_up = pin!(hung_up);
+        assert!(poll!(hung_up.as_mut()).is_pending());
+        client.write_all(b"abc").await.unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        sleep(ms(2)).await;
+        assert!(poll!(hung_up.as_mut()).is_pending(), "it may still read");
+        reset(client);
+        hung_up.await.unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 3, "nothing was taken");
+    });
+}
+
+#[test]
+fn a_hangup_is_the_end_of_both_directions() {
+    in_runtime(|| async {
+        let (client, server) = pair().await;
+        let mut hung_up = pin!(poll_fn(|cx| server.poll_hangup(cx)));
+        server.shutdown(Shutdown::Write).unwrap();
+        sleep(ms(2)).await;
+        assert!(poll!(hung_up.as_mut()).is_pending(), "the peer may still write");
+        client.shutdown(Shutdown::Write).unwrap();
+        hung_up.await.unwrap();
+    });
+    within(|| {
+        let (_client, server) = block_on(pair());
+        let polled = server.poll_hangup(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Err(_))), "no runtime watches");
     });
 }

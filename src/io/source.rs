@@ -63,6 +63,14 @@ impl<T: AsFd> Source<T> {
         self.registration.suppose(direction);
     }
 
+    /// Waits until the connection is gone in both directions, in the place of a `poll_…` function
+    /// that reads.
+    pub(crate) fn poll_hangup(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let current = context::current().ok();
+        let reactor = current.as_ref().map(|current| current.driver.reactor());
+        self.registration.poll_hangup(self.get().as_fd(), reactor, &mut WaitKey::Poll, cx)
+    }
+
     /// Makes attempts in `direction` until one does not block, for a `poll_…` function.
     ///
     /// Only the last caller in each direction is woken.

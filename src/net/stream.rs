@@ -273,6 +273,20 @@ impl TcpStream {
         self.source.assume_ready(Direction::Read);
     }
 
+    /// Waits until the connection is gone in both directions: the peer has reset it, or both sides
+    /// were shut down.
+    ///
+    /// Unlike a read it finds that out in front of data that nobody has read, and takes nothing. A
+    /// peer that has ended what it sends may still read, so that is not waited for. Of this and the
+    /// `poll_read` of [`AsyncRead`](futures_io::AsyncRead) only the last caller is woken.
+    ///
+    /// # Errors
+    ///
+    /// If the connection cannot be watched: no runtime runs here, or the kernel refuses.
+    pub fn poll_hangup(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.source.poll_hangup(cx)
+    }
+
     pub(super) fn poll_read_ref(
         &self,
         cx: &mut Context<'_>,

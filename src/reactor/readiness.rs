@@ -70,8 +70,11 @@ impl News {
     }
 
     /// Whether somebody who waits in `direction` is concerned.
+    ///
+    /// Where readers wait, those wait too who only want to know when all is over.
     pub(super) fn concerns(self, direction: Direction) -> bool {
-        self.0 & (direction.open() | direction.closed()) != 0
+        let hangup = if direction == Direction::Read { WRITE_CLOSED } else { 0 };
+        self.0 & (direction.open() | direction.closed() | hangup) != 0
     }
 }
 
@@ -94,6 +97,12 @@ impl Readiness {
     pub(super) fn look(&self, direction: Direction) -> Option<Seen> {
         let word = self.0.load(Acquire);
         (word & (direction.open() | direction.closed()) != 0).then_some(Seen(word))
+    }
+
+    /// Whether the connection is gone in both directions: the peer has reset it, for example.
+    pub(super) fn is_hung_up(&self) -> bool {
+        // After a mere end of what the peer sends, writing goes on.
+        self.0.load(Acquire) & WRITE_CLOSED != 0
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
@@ -195,6 +204,15 @@ mod tests {
         assert!(word.look(Direction::Read).is_some());
         word.disprove(Direction::Read, seen);
         assert!(word.look(Direction::Read).is_none());
+    }
+
+    #[test]
+    fn an_end_on_one_side_is_no_hangup() {
+        let word = Readiness::new();
+        word.set(News(READABLE | READ_CLOSED));
+        assert!(!word.is_hung_up());
+        word.set(News(READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED));
+        assert!(word.is_hung_up());
     }
 
     #[test]

@@ -17,6 +17,14 @@ const READ: Interest = Interest::READABLE.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const READ: Interest = Interest::READABLE;
 
+/// What tells that a connection is gone in both directions. epoll and poll always say so; kqueue
+/// tells of each direction apart.
+const HANGUP: Interest = if cfg!(any(target_os = "linux", target_os = "android")) {
+    READ
+} else {
+    READ.add(Interest::WRITABLE)
+};
+
 /// What a descriptor has for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Registration {
@@ -107,9 +115,44 @@ impl Registration {
         key: &mut WaitKey,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        let wanted = match direction {
+            Direction::Read => READ,
+            Direction::Write => Interest::WRITABLE,
+        };
+        let is_ready = || self.look(direction).is_some();
+        self.poll_until(fd, (direction, wanted), current, key, cx, is_ready)
+    }
+
+    /// Waits until the connection is gone in both directions, whether what has come is read or not.
+    ///
+    /// Takes the place of those who wait to read, and is woken with them.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_wait`](Self::poll_wait).
+    pub(crate) fn poll_hangup(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        current: Option<&Arc<Reactor>>,
+        key: &mut WaitKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let hung_up = || self.readiness.is_hung_up();
+        self.poll_until(fd, (Direction::Read, HANGUP), current, key, cx, hung_up)
+    }
+
+    fn poll_until(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        (direction, wanted): (Direction, Interest),
+        current: Option<&Arc<Reactor>>,
+        key: &mut WaitKey,
+        cx: &mut Context<'_>,
+        is_ready: impl Fn() -> bool,
+    ) -> Poll<io::Result<()>> {
         loop {
-            self.bind(fd, direction, current)?;
-            match self.leave(direction, key, cx.waker()) {
+            self.bind(fd, wanted, current)?;
+            match self.leave(direction, key, cx.waker(), &is_ready) {
                 Left::Waits => return Poll::Pending,
                 Left::Ready => return Poll::Ready(Ok(())),
                 Left::ShutDown => {}
@@ -139,13 +182,9 @@ impl Registration {
     fn bind(
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
-        direction: Direction,
+        wanted: Interest,
         current: Option<&Arc<Reactor>>,
     ) -> io::Result<()> {
-        let wanted = match direction {
-            Direction::Read => READ,
-            Direction::Write => Interest::WRITABLE,
-        };
         let mut binding = self.binding.lock();
         if let Some(bound) = &mut *binding {
             let elsewhere = current.is_some_and(|now| now.runtime() != bound.reactor.runtime());
@@ -185,7 +224,13 @@ impl Registration {
         }
     }
 
-    fn leave(&self, direction: Direction, key: &mut WaitKey, waker: &Waker) -> Left {
+    fn leave(
+        &self,
+        direction: Direction,
+        key: &mut WaitKey,
+        waker: &Waker,
+        is_ready: impl Fn() -> bool,
+    ) -> Left {
         // Cloning runs code of the waker's owner, so it comes before the lock. It is seldom in vain:
         // whoever comes here was woken by the event that took its last waker out.
         let new = waker.clone();
@@ -193,7 +238,7 @@ impl Registration {
         // Looked at under the lock: whoever sets the word takes the lock afterwards.
         let left = if self.readiness.is_shut_down() {
             Left::ShutDown
-        } else if self.readiness.look(direction).is_some() {
+        } else if is_ready() {
             Left::Ready
         } else {
             Left::Waits

@@ -138,6 +138,10 @@ impl Registration {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let hung_up = || self.readiness.is_hung_up();
+        if hung_up() {
+            // `poll` has forgotten the descriptor by then, so that it could not be watched again.
+            return Poll::Ready(Ok(()));
+        }
         self.poll_until(fd, (Direction::Read, HANGUP), current, key, cx, hung_up)
     }
 

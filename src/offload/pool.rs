@@ -172,8 +172,10 @@ pub(super) enum Reserved {
     Place,
     /// All are taken.
     Full,
-    /// The pool has ended, or has no thread and gets none.
-    Refused,
+    /// The pool has ended.
+    Ended,
+    /// The pool has no thread, and gets none.
+    NoThread,
 }
 
 impl PoolHandle {
@@ -187,8 +189,11 @@ impl PoolHandle {
     #[inline]
     pub(super) fn reserve(&self) -> Reserved {
         let pool = &*self.0;
-        if pool.crew.word().load().closed || !pool.crew.ensure_thread() {
-            return Reserved::Refused;
+        if pool.crew.word().load().closed {
+            return Reserved::Ended;
+        }
+        if !pool.crew.ensure_thread() {
+            return Reserved::NoThread;
         }
         if pool.places.try_take() { Reserved::Place } else { Reserved::Full }
     }
@@ -344,9 +349,9 @@ impl Work for Duty {
             }
             Item::Placed(task) => {
                 self.places.put_back();
-                drop(task);
+                task.refuse();
             }
-            Item::Granted(task) => drop(task),
+            Item::Granted(task) => task.refuse(),
         }
     }
 }

@@ -64,8 +64,18 @@ struct Shared<J> {
     members: Vec<thread::ThreadId>,
     /// Who waits for the threads to leave.
     closer: Option<Arc<Parker>>,
-    /// Somebody is emptying the queue.
-    refusing: bool,
+    /// Whether somebody is emptying the queue by force.
+    refusing: Refusing,
+}
+
+/// How far the forced emptying of the queue has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusing {
+    Nobody,
+    /// Somebody took out what was queued, and answers for it.
+    Once,
+    /// There was cause to empty the queue again meanwhile; the same caller will.
+    Again,
 }
 
 /// Above this many entries an empty queue gives its memory back.
@@ -79,7 +89,7 @@ impl<W: Work> Crew<W> {
             sleepers: Vec::new(),
             members: Vec::new(),
             closer: None,
-            refusing: false,
+            refusing: Refusing::Nobody,
         };
         Self { word: Word::new(limit), shared: Mutex::new(shared), keep_alive, work }
     }
@@ -184,23 +194,28 @@ impl<W: Work> Crew<W> {
         false
     }
 
-    /// Answers for all that is queued. What that leads to may queue more, which is answered by the
-    /// same call, not by one within it: the depth of the stack must not depend on who waits.
+    /// Answers for all that is queued now. What that leads to may give cause to do so again, which
+    /// is done by the same call, not by one within it: the depth of the stack must not depend on who
+    /// waits. Without such a cause what is queued meanwhile is left to the threads that came for it.
     fn refuse_all(&self) {
         let mut shared = self.shared.lock();
-        if shared.refusing {
+        if shared.refusing != Refusing::Nobody {
+            shared.refusing = Refusing::Again;
             return;
         }
-        shared.refusing = true;
-        while !shared.jobs.is_empty() {
+        loop {
+            shared.refusing = Refusing::Once;
             let jobs = std::mem::take(&mut shared.jobs);
             drop(shared);
             for job in jobs {
                 self.work.refuse(job);
             }
             shared = self.shared.lock();
+            if shared.refusing == Refusing::Once {
+                shared.refusing = Refusing::Nobody;
+                return;
+            }
         }
-        shared.refusing = false;
     }
 
     /// What a thread of the crew runs.

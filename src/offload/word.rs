@@ -16,8 +16,8 @@
 //!
 //! # The rule
 //!
-//! *While jobs are queued, a thread is coming, or all threads there may be are awake* (or the system
-//! has refused one). Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
+//! *While jobs are queued, a thread is coming, or all threads there may be are awake.* Only the system
+//! can break it, by refusing a thread; whoever next pushes a job or takes one up asks it again. Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
 //! not too many are; a thread that arrives and leaves jobs behind calls the next. Too many are one,
 //! and one more for every eight that are busy. So a burst of short jobs pays for few wakes, and no
 //! herd runs to one job; while a burst of long ones, which show by the threads that stay busy, has
@@ -187,8 +187,9 @@ impl Word {
                 return Next::Rest;
             }
             now.queued -= 1;
-            // A thread that was busy calls nobody: by the rule somebody is coming, or cannot.
-            Next::Job(if arriving { now.call() } else { Call::Nobody })
+            // A thread that was busy calls nobody while others come. Where none does, either there
+            // is none to call, or the system refused one: then it is asked again.
+            Next::Job(if arriving || now.coming == 0 { now.call() } else { Call::Nobody })
         })
     }
 

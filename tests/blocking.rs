@@ -490,6 +490,56 @@ fn signals_of_the_process_do_not_come_to_threads_of_the_pool() {
     });
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod niceness {
+    use super::*;
+    use rustix::process::getpriority_process;
+    use rustix::thread::gettid;
+    use std::sync::Barrier;
+
+    /// That of the calling thread.
+    fn own() -> i32 {
+        getpriority_process(Some(gettid())).unwrap()
+    }
+
+    /// What each of four threads of a pool has.
+    fn of_four(rt: &LocalRuntime) -> Vec<i32> {
+        let all_there = Arc::new(Barrier::new(4));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let all_there = Arc::clone(&all_there);
+                rt.handle().spawn_blocking(move || {
+                    all_there.wait();
+                    own()
+                })
+            })
+            .collect();
+        tasks.into_iter().map(|task| rt.block_on(task).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_added_holds_on_every_thread_of_the_pool_and_nowhere_else() {
+        within(|| {
+            let before = own();
+            let rt = LocalRuntime::builder().blocking_niceness(3).build().unwrap();
+            // Threads start each other here, and must not add to each other's.
+            assert_eq!(of_four(&rt), [(before + 3).min(19); 4]);
+            assert_eq!(rt.block_on(async { own() }), before);
+            assert_eq!(own(), before);
+            let rt = LocalRuntime::builder().build().unwrap();
+            assert_eq!(of_four(&rt), [before; 4], "none by default");
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_added_is_refused() {
+        let error = LocalRuntime::builder().blocking_niceness(20).build().unwrap_err();
+        assert!(error.to_string().contains("by 20: add 0 to 19"), "{error}");
+        let rt = LocalRuntime::builder().blocking_niceness(19).build().unwrap();
+        assert_eq!(of_four(&rt), [19; 4]);
+    }
+}
+
 mod refused_threads {
     //! In a process of its own, since the limit is the user's and not the test's.
 

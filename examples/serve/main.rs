@@ -40,6 +40,7 @@ fn main() -> ExitCode {
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = raise_descriptor_limit();
     let own = app::Handles::default();
+    let runtime = options.runtime.blocking_niceness(options.niceness).build()?;
     let server = options.server.build(app::routes(&own)?)?;
     let handle = server.handle();
     own.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
@@ -53,9 +54,9 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     tell(format_args!("listening on http://{}", server.local_addr()));
-    let bounds = options::describe(&server.handle().bounds());
+    let blocking = runtime.handle().blocking();
+    let bounds = options::describe(&server.handle().bounds(), &blocking, options.niceness);
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
-    let runtime = options.runtime.build()?;
     let drained = runtime.block_on(server.run())?;
     let Drained { served, cut_off, .. } = drained;
     tell(format_args!("served {served} requests, cut off {cut_off} connections"));

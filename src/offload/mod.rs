@@ -11,6 +11,7 @@
 //! - `word`: one atomic word, the decisions. `crew`: the queue, the sleepers, the threads. It
 //!   carries the argument why no job is left behind.
 //! - `places`: the bound of the queue.
+//! - `niceness`, `signals`: what a thread of the pool sets up for itself.
 //! - `pool`: a crew whose jobs are closures and tasks. `spawn`: how a closure becomes a task.
 //!
 //! A closure is an ordinary task cell whose home is the pool, so joining, aborting, panics, numbers
@@ -20,6 +21,7 @@
 mod builder;
 mod crew;
 mod limits;
+mod niceness;
 mod places;
 mod pool;
 mod signals;

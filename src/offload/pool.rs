@@ -3,6 +3,7 @@
 use super::builder::{Builder, Settings};
 use super::crew::{Crew, Work};
 use super::limits::BlockingLimits;
+use super::niceness::Niceness;
 use super::places::Places;
 use super::signals;
 use crate::context::{self, Current, DefaultExecutor, Outside};
@@ -85,6 +86,7 @@ impl ThreadPool {
         let duty = Duty {
             name: settings.name,
             stack_size: settings.stack_size,
+            niceness: Niceness::beside_this_thread(settings.niceness),
             places: Arc::clone(&places),
             hooks: hooks.clone(),
             outside,
@@ -285,6 +287,7 @@ pub(super) enum Item {
 pub(super) struct Duty {
     name: String,
     stack_size: Option<usize>,
+    niceness: Niceness,
     places: Arc<Places>,
     hooks: HookSet,
     outside: Option<Outside>,
@@ -319,6 +322,7 @@ impl Work for Duty {
     }
 
     fn on_thread(&self, serve: impl FnOnce()) {
+        self.niceness.apply();
         let pool = self.pool.lock().upgrade();
         let _entered = match (&self.outside, pool) {
             (Some(outside), Some(pool)) => Some(outside.enter(Arc::new(PoolHandle(pool)))),

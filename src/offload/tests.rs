@@ -228,6 +228,7 @@ fn settings_out_of_bounds_are_refused_by_name() {
         (ThreadPool::builder().queue(1_000_001), "1000001 jobs"),
         (ThreadPool::builder().thread_name("a\0b"), "zero byte"),
         (ThreadPool::builder().stack_size(0), "stack"),
+        (ThreadPool::builder().niceness(20), "by 20"),
     ];
     for (builder, names) in wrong {
         let error = builder.build().unwrap_err().to_string();

@@ -7,11 +7,12 @@
 mod watchdog;
 
 use mainspring::hooks::{Finish, Hooks, TaskInfo, TaskKind};
-use mainspring::offload::BlockingLimits;
+use mainspring::offload::{BlockingLimits, with_signals_unblocked};
 use mainspring::task::{self, Busy, JoinError};
 use mainspring::time::sleep;
 use mainspring::{Handle, LocalRuntime, coop, spawn, spawn_blocking, try_spawn_blocking};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -490,6 +491,80 @@ fn signals_of_the_process_do_not_come_to_threads_of_the_pool() {
     });
 }
 
+#[test]
+fn a_process_hears_signals_if_it_is_started_so() {
+    within(|| {
+        let status = || {
+            let shown = Command::new("grep").args(["SigBlk", "/proc/self/status"]).output();
+            shown.map(|shown| String::from_utf8_lossy(&shown.stdout).into_owned())
+        };
+        let rt = runtime(1, 1);
+        let seen = rt.block_on(async {
+            let task = spawn_blocking(move || [with_signals_unblocked(status), status()]);
+            task.await.unwrap()
+        });
+        // Only Linux tells.
+        let [Ok(within), Ok(without)] = seen else { return };
+        let Some(mask) = within.split_whitespace().nth(1) else { return };
+        assert_eq!(u64::from_str_radix(mask, 16), Ok(0));
+        assert_ne!(without, within, "blocked again, and inherited");
+    });
+}
+
+#[test]
+fn a_full_pool_of_stuck_closures_holds_nobody_up() {
+    within(|| {
+        let rt = runtime(3, 3);
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        let (releases, stuck): (Vec<_>, Vec<_>) = (0..3).map(|_| held()).unzip();
+        for closure in stuck {
+            drop(handle.spawn_blocking(closure));
+        }
+        until(|| counts(&limits) == (3, 0, 3));
+        let ran = Arc::new(AtomicUsize::new(0));
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                let ran = Arc::clone(&ran);
+                handle.spawn_blocking(move || ran.fetch_add(1, Ordering::SeqCst))
+            })
+            .collect();
+        assert_eq!(limits.queued(), 3, "three wait for a place");
+        assert_eq!(rt.shutdown_timeout(Duration::from_millis(20)).blocking, 3);
+        assert_eq!(counts(&limits), (3, 0, 3));
+        for task in others {
+            assert!(task.is_finished(), "answered by the end, which waits for nobody's place");
+            assert!(futures::executor::block_on(task).unwrap_err().is_cancelled());
+        }
+        drop(releases);
+        until(|| limits.threads() == 0);
+        assert_eq!(Arc::strong_count(&ran), 1);
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn nothing_of_a_runtime_stays_behind_when_its_threads_have_ended() {
+    within(|| {
+        let log = Arc::new(Log::default());
+        let hooks = Arc::clone(&log) as Arc<dyn Hooks>;
+        let rt = LocalRuntime::builder().hooks(hooks).blocking_threads(2).build().unwrap();
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        rt.block_on(async {
+            // A closure that holds its own runtime, by a handle and a task.
+            let own = Handle::current();
+            spawn_blocking(move || drop(own.spawn(std::future::pending::<()>()))).await.unwrap();
+        });
+        let held = occupy(&handle);
+        assert_eq!(rt.shutdown_timeout(Duration::ZERO).blocking, 1);
+        drop((handle, held));
+        until(|| limits.threads() == 0);
+        drop(limits);
+        until(|| Arc::strong_count(&log) == 1);
+    });
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod niceness {
     use super::*;
@@ -545,7 +620,6 @@ mod refused_threads {
 
     use super::*;
     use rustix::process::{Resource, Rlimit, Uid, getrlimit, getuid, setrlimit};
-    use std::process::Command;
 
     const CHILD: &str = "MAINSPRING_TEST_REFUSED_THREADS";
 

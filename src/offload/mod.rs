@@ -37,6 +37,7 @@ pub use crate::task::{Busy, Executor, Job};
 pub use builder::{BadSetting, Builder};
 pub use limits::BlockingLimits;
 pub use pool::ThreadPool;
+pub use signals::with_signals_unblocked;
 pub use spawn::{spawn_blocking, try_spawn_blocking};
 
 pub(crate) use pool::PoolHandle;

@@ -32,9 +32,12 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 ///
 /// # What a closure may expect
 ///
-/// - All signals that others can send are blocked on the threads of a pool, and on those that a
-///   closure starts in turn; processes that it starts by `std::process` begin with none blocked.
+/// - All signals that others can send are blocked on the threads of a pool, and so they are on
+///   threads and in processes that a closure starts in turn, unless it starts them within
+///   [`with_signals_unblocked`](super::with_signals_unblocked).
 /// - A closure that panics ends, and the thread goes on.
+/// - A closure that was taken in is dropped unrun if the pool ends before its turn, or if the system
+///   gives not one thread when it is needed.
 /// - A closure that has started cannot be stopped from outside.
 ///
 /// # The end
@@ -105,7 +108,8 @@ impl ThreadPool {
 
     /// Ends the pool: drops what has not started, and waits up to `limit` for what has.
     ///
-    /// Closures that are still running then go on by themselves, on threads that nobody owns.
+    /// Closures that are still running then go on by themselves, on threads that nobody owns. It
+    /// says how many threads there still are; one may have been just about to end.
     ///
     /// # Examples
     ///

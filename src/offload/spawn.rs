@@ -22,6 +22,9 @@ use std::task::{Context, Poll};
 /// runtime, so that it can spawn, and there is no poll budget. `block_on` panics there: a thread of
 /// the pool is no place to run a runtime on.
 ///
+/// Signals are blocked on these threads; to start a process there see
+/// [`with_signals_unblocked`](super::with_signals_unblocked).
+///
 /// # Back-pressure
 ///
 /// At most [`limit`](super::BlockingLimits::limit) closures run at a time, and

@@ -128,8 +128,8 @@ impl LocalRuntime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftover {
-    /// Closures of [`spawn_blocking`](crate::spawn_blocking) that are still running, each on a
-    /// thread that nobody owns any more.
+    /// Threads of [`spawn_blocking`](crate::spawn_blocking) that nobody owns any more: each runs a
+    /// closure still, or was just about to end.
     pub blocking: usize,
 }
 

@@ -543,6 +543,55 @@ fn a_full_pool_of_stuck_closures_holds_nobody_up() {
     });
 }
 
+/// Counts its drops, each of which panics.
+struct Thorn(Arc<AtomicUsize>);
+
+impl Drop for Thorn {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        if !thread::panicking() {
+            panic!("in a drop");
+        }
+    }
+}
+
+#[test]
+fn drops_that_panic_cost_no_thread_and_no_answer() {
+    within(|| {
+        let rt = runtime(1, 8);
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let thorn = || Thorn(Arc::clone(&drops));
+        // As an output that nobody takes, a payload that nobody takes, and a capture left over.
+        let output = thorn();
+        drop(handle.spawn_blocking(move || output));
+        let payload = thorn();
+        drop(handle.spawn_blocking(move || std::panic::panic_any(payload)));
+        let capture = thorn();
+        let panics = handle.spawn_blocking(move || drop(capture));
+        assert!(rt.block_on(panics).unwrap_err().is_panic());
+        assert_eq!(drops.load(Ordering::SeqCst), 3);
+        assert_eq!((limits.threads(), limits.queued()), (1, 0), "still the first thread");
+        // And in what the end finds queued, with and without a place.
+        let held = occupy(&handle);
+        let left: Vec<_> = (0..10)
+            .map(|_| {
+                let capture = thorn();
+                handle.spawn_blocking(move || drop(capture))
+            })
+            .collect();
+        assert_eq!(limits.queued(), 8);
+        assert_eq!(rt.shutdown_timeout(Duration::from_millis(10)).blocking, 1);
+        assert_eq!(drops.load(Ordering::SeqCst), 13);
+        for task in left {
+            assert!(futures::executor::block_on(task).unwrap_err().is_panic());
+        }
+        drop(held);
+        until(|| limits.threads() == 0);
+    });
+}
+
 #[test]
 fn nothing_of_a_runtime_stays_behind_when_its_threads_have_ended() {
     within(|| {

@@ -8,8 +8,11 @@ use std::sync::Arc;
 /// A place is taken before a job is queued, and put back when a thread takes the job up.
 ///
 /// Where the bound falls, the difference is a *debt*: places that are free or come back vanish until
-/// it is paid. A place that comes back by another way (a wait that was given up just as it
-/// was over) goes to the next who waits, and the debt stays for a later one.
+/// it is paid. A place that comes back by another way (a wait that was given up just as it was over)
+/// goes to the next who waits, and the debt stays for a later one.
+///
+/// What is free, taken and on its way, less the debt, is always the bound. A bound that rises first
+/// pays the debt and only then makes places, so there are never more than the highest bound so far.
 #[derive(Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,

@@ -137,7 +137,7 @@ impl<W: Work> Crew<W> {
     }
 
     /// After the close, waits until all threads have left, and no longer than `limit`; says how many
-    /// are still there. One of the threads itself does not wait.
+    /// are still busy. One of the threads itself does not wait.
     pub(super) fn wait(&self, limit: Duration) -> usize {
         let me = Arc::new(Parker::new());
         let mut shared = self.shared.lock();
@@ -146,7 +146,7 @@ impl<W: Work> Crew<W> {
             drop(shared);
             self.wait_at(&me, limit);
         }
-        usize::from(self.word.load().threads)
+        usize::from(self.word.load().busy())
     }
 
     fn wait_at(&self, me: &Parker, limit: Duration) {
@@ -222,10 +222,12 @@ impl<W: Work> Crew<W> {
     fn thread(self: Arc<Self>) {
         let me = thread::current().id();
         self.shared.lock().members.push(me);
-        let mut leaves = false;
-        self.work.on_thread(|| leaves = self.serve());
+        let mut gone = Gone::Ended;
+        self.work.on_thread(|| gone = self.serve());
         self.shared.lock().members.retain(|member| *member != me);
-        if leaves && self.word.left() == 0 {
+        if let Gone::Leaves { idle } = gone
+            && self.word.left(idle) == 0
+        {
             self.tell_closer();
         }
     }
@@ -237,8 +239,8 @@ impl<W: Work> Crew<W> {
         }
     }
 
-    /// Does jobs until the thread is to end; `true` if it is still counted.
-    fn serve(self: &Arc<Self>) -> bool {
+    /// Does jobs until the thread is to end.
+    fn serve(self: &Arc<Self>) -> Gone {
         let me = Arc::new(Parker::new());
         let mut arriving = true;
         loop {
@@ -258,13 +260,13 @@ impl<W: Work> Crew<W> {
                 Next::Rest => match self.rest(&me) {
                     Rested::Called => arriving = true,
                     Rested::Up => arriving = false,
-                    Rested::End => return false,
+                    Rested::End => return Gone::Ended,
                 },
                 Next::End(call) => {
                     self.answer(call);
-                    return false;
+                    return Gone::Ended;
                 }
-                Next::Leave => return true,
+                Next::Leave { idle } => return Gone::Leaves { idle },
             }
         }
     }
@@ -307,6 +309,14 @@ impl<W: Work> Crew<W> {
         me.park();
         Rested::Called
     }
+}
+
+/// Why a thread does no more jobs.
+enum Gone {
+    /// It was one too many, or had nothing to do for long, and is counted no more.
+    Ended,
+    /// All is over, and it is counted still.
+    Leaves { idle: bool },
 }
 
 /// How a rest ended.

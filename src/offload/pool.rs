@@ -109,7 +109,7 @@ impl ThreadPool {
     /// Ends the pool: drops what has not started, and waits up to `limit` for what has.
     ///
     /// Closures that are still running then go on by themselves, on threads that nobody owns. It
-    /// says how many threads there still are; one may have been just about to end.
+    /// says how many those are; one that has just finished may still count.
     ///
     /// # Examples
     ///
@@ -131,7 +131,7 @@ impl ThreadPool {
     }
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
-    /// left.
+    /// still busy.
     fn finish(&self, limit: Duration) -> usize {
         self.pool.close();
         self.pool.0.crew.wait(limit)

@@ -196,7 +196,31 @@ fn the_word_keeps_its_fields_apart() {
     assert!(word.close());
     assert!(!word.close());
     assert_eq!(word.publish(), Published::Closed);
-    assert_eq!(word.left(), 8190);
+    assert_eq!(
+        (word.load().idle, word.load().coming),
+        (8191, 0),
+        "those called have no job either"
+    );
+    assert_eq!(word.left(true), 8190);
+}
+
+#[test]
+fn after_the_end_those_are_busy_that_still_have_a_job() {
+    let word = idle(1, 3);
+    assert_eq!((pushed(&word), pushed(&word)), (Call::Wake, Call::Nobody));
+    assert_eq!(word.next(true), Next::Job(Call::Start), "a busy one, and one that is started");
+    assert!(word.close());
+    assert_eq!((word.load().threads, word.load().busy()), (2, 1));
+    assert_eq!(word.refused(), Refused::Others, "it could not be started after all");
+    assert_eq!((word.load().threads, word.load().busy()), (1, 1));
+    assert_eq!(word.next(false), Next::Leave { idle: false });
+    assert_eq!(word.left(false), 0);
+    let word = idle(2, 2);
+    assert!(word.close());
+    assert_eq!((word.load().threads, word.load().busy()), (2, 0));
+    assert_eq!(word.next(true), Next::Leave { idle: true });
+    assert_eq!(word.left(true), 1);
+    assert_eq!(word.load().idle, 1);
 }
 
 #[test]

@@ -12,7 +12,8 @@
 //! | 4 | `coming` | threads that were called, or are being started, and have not looked yet |
 //! | 1 | `CLOSED` | set once: nothing is taken in any more, and the threads leave |
 //!
-//! `threads − idle − coming` are busy: they run a job, or are between two.
+//! `threads − idle − coming` are busy: they run a job, or are between two. After the end, `idle`
+//! counts those threads which had no job when it came, until they have left.
 //!
 //! # The rule
 //!
@@ -95,8 +96,8 @@ pub(super) enum Next {
     Rest,
     /// The thread is one too many, and is counted no more.
     End(Call),
-    /// All is over; the thread is counted until [`Word::left`].
-    Leave,
+    /// All is over; the thread is counted until [`Word::left`], which is told whether it was idle.
+    Leave { idle: bool },
 }
 
 /// Whether a thread may sleep.
@@ -174,7 +175,7 @@ impl Word {
     pub(super) fn next(&self, arriving: bool) -> Next {
         self.change(|now| {
             if now.closed {
-                return Next::Leave;
+                return Next::Leave { idle: arriving };
             }
             if arriving {
                 now.coming -= 1;
@@ -228,8 +229,12 @@ impl Word {
     pub(super) fn refused(&self) -> Refused {
         self.change(|now| {
             now.threads -= 1;
-            now.coming = now.coming.saturating_sub(1);
-            if now.threads > 0 || now.closed || now.queued == 0 {
+            if now.closed {
+                now.idle -= 1;
+                return Refused::Others;
+            }
+            now.coming -= 1;
+            if now.threads > 0 || now.queued == 0 {
                 return Refused::Others;
             }
             now.queued = 0;
@@ -249,15 +254,17 @@ impl Word {
     pub(super) fn close(&self) -> bool {
         self.change(|now| {
             let first = !now.closed;
-            *now = Counts { closed: true, queued: 0, idle: 0, coming: 0, ..*now };
+            let idle = now.idle + now.coming;
+            *now = Counts { closed: true, queued: 0, idle, coming: 0, ..*now };
             first
         })
     }
 
     /// A thread has left after the end; how many are still there.
-    pub(super) fn left(&self) -> u16 {
+    pub(super) fn left(&self, idle: bool) -> u16 {
         self.change(|now| {
             now.threads -= 1;
+            now.idle -= u16::from(idle);
             now.threads
         })
     }
@@ -284,7 +291,7 @@ impl Word {
 impl Counts {
     /// How many threads run a job, or are between two.
     pub(super) fn busy(self) -> u16 {
-        self.threads.saturating_sub(self.idle).saturating_sub(self.coming)
+        self.threads - self.idle - self.coming
     }
 
     /// Decides whether a further thread is called, and counts it.
@@ -311,7 +318,7 @@ impl Counts {
     #[inline]
     fn pack(self) -> u64 {
         debug_assert!(self.queued < 1 << 20 && self.coming < 16);
-        debug_assert!(self.idle <= self.threads || self.closed);
+        debug_assert!(self.idle + self.coming <= self.threads);
         u64::from(self.queued)
             | u64::from(self.idle) << IDLE
             | u64::from(self.threads) << THREADS

@@ -128,8 +128,8 @@ impl LocalRuntime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftover {
-    /// Threads of [`spawn_blocking`](crate::spawn_blocking) that nobody owns any more: each runs a
-    /// closure still, or was just about to end.
+    /// Closures of [`spawn_blocking`](crate::spawn_blocking) that are still running, each on a
+    /// thread that nobody owns any more. One that has just finished may still count.
     pub blocking: usize,
 }
 

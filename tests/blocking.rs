@@ -38,8 +38,14 @@ fn until(what: impl Fn() -> bool) {
 /// Occupies the one thread of a pool; it is free again when the sender is dropped.
 fn occupy(handle: &Handle) -> mpsc::Sender<()> {
     let (release, closure) = held();
+    let (enter, entered) = mpsc::channel();
+    let closure = move || {
+        enter.send(()).unwrap();
+        closure();
+    };
+    // Inside it, its place in the queue is free again; the counts show that it was taken up before.
     drop(handle.spawn_blocking(closure));
-    until(|| handle.blocking().in_use() == 1 && handle.blocking().queued() == 0);
+    entered.recv().unwrap();
     release
 }
 
@@ -529,7 +535,7 @@ fn a_full_pool_of_stuck_closures_holds_nobody_up() {
                 handle.spawn_blocking(move || ran.fetch_add(1, Ordering::SeqCst))
             })
             .collect();
-        assert_eq!(limits.queued(), 3, "three wait for a place");
+        until(|| limits.queued() == 3);
         assert_eq!(rt.shutdown_timeout(Duration::from_millis(20)).blocking, 3);
         assert_eq!(counts(&limits), (3, 0, 3));
         for task in others {
@@ -563,6 +569,7 @@ fn drops_that_panic_cost_no_thread_and_no_answer() {
         let limits = handle.blocking();
         let drops = Arc::new(AtomicUsize::new(0));
         let thorn = || Thorn(Arc::clone(&drops));
+        let held = occupy(&handle);
         // As an output that nobody takes, a payload that nobody takes, and a capture left over.
         let output = thorn();
         drop(handle.spawn_blocking(move || output));
@@ -570,6 +577,7 @@ fn drops_that_panic_cost_no_thread_and_no_answer() {
         drop(handle.spawn_blocking(move || std::panic::panic_any(payload)));
         let capture = thorn();
         let panics = handle.spawn_blocking(move || drop(capture));
+        drop(held);
         assert!(rt.block_on(panics).unwrap_err().is_panic());
         assert_eq!(drops.load(Ordering::SeqCst), 3);
         assert_eq!((limits.threads(), limits.queued()), (1, 0), "still the first thread");
@@ -605,8 +613,14 @@ fn nothing_of_a_runtime_stays_behind_when_its_threads_have_ended() {
             let own = Handle::current();
             spawn_blocking(move || drop(own.spawn(std::future::pending::<()>()))).await.unwrap();
         });
+        let both = Arc::new(std::sync::Barrier::new(2));
+        for _ in 0..2 {
+            let both = Arc::clone(&both);
+            drop(handle.spawn_blocking(move || both.wait().is_leader()));
+        }
+        until(|| limits.idle() == 2);
         let held = occupy(&handle);
-        assert_eq!(rt.shutdown_timeout(Duration::ZERO).blocking, 1);
+        assert_eq!(rt.shutdown_timeout(Duration::ZERO).blocking, 1, "not the one without a job");
         drop((handle, held));
         until(|| limits.threads() == 0);
         drop(limits);

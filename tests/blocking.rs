@@ -7,11 +7,12 @@
 mod watchdog;
 
 use mainspring::hooks::{Finish, Hooks, TaskInfo, TaskKind};
-use mainspring::offload::BlockingLimits;
+use mainspring::offload::{BlockingLimits, with_signals_unblocked};
 use mainspring::task::{self, Busy, JoinError};
 use mainspring::time::sleep;
 use mainspring::{Handle, LocalRuntime, coop, spawn, spawn_blocking, try_spawn_blocking};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -37,8 +38,14 @@ fn until(what: impl Fn() -> bool) {
 /// Occupies the one thread of a pool; it is free again when the sender is dropped.
 fn occupy(handle: &Handle) -> mpsc::Sender<()> {
     let (release, closure) = held();
+    let (enter, entered) = mpsc::channel();
+    let closure = move || {
+        enter.send(()).unwrap();
+        closure();
+    };
+    // Inside it, its place in the queue is free again; the counts show that it was taken up before.
     drop(handle.spawn_blocking(closure));
-    until(|| handle.blocking().in_use() == 1 && handle.blocking().queued() == 0);
+    entered.recv().unwrap();
     release
 }
 
@@ -490,12 +497,192 @@ fn signals_of_the_process_do_not_come_to_threads_of_the_pool() {
     });
 }
 
+#[test]
+fn a_process_hears_signals_if_it_is_started_so() {
+    within(|| {
+        let status = || {
+            let shown = Command::new("grep").args(["SigBlk", "/proc/self/status"]).output();
+            shown.map(|shown| String::from_utf8_lossy(&shown.stdout).into_owned())
+        };
+        let rt = runtime(1, 1);
+        let seen = rt.block_on(async {
+            let task = spawn_blocking(move || [with_signals_unblocked(status), status()]);
+            task.await.unwrap()
+        });
+        // Only Linux tells.
+        let [Ok(within), Ok(without)] = seen else { return };
+        let Some(mask) = within.split_whitespace().nth(1) else { return };
+        assert_eq!(u64::from_str_radix(mask, 16), Ok(0));
+        assert_ne!(without, within, "blocked again, and inherited");
+    });
+}
+
+#[test]
+fn a_full_pool_of_stuck_closures_holds_nobody_up() {
+    within(|| {
+        let rt = runtime(3, 3);
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        let (releases, stuck): (Vec<_>, Vec<_>) = (0..3).map(|_| held()).unzip();
+        for closure in stuck {
+            drop(handle.spawn_blocking(closure));
+        }
+        until(|| counts(&limits) == (3, 0, 3));
+        let ran = Arc::new(AtomicUsize::new(0));
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                let ran = Arc::clone(&ran);
+                handle.spawn_blocking(move || ran.fetch_add(1, Ordering::SeqCst))
+            })
+            .collect();
+        until(|| limits.queued() == 3);
+        assert_eq!(rt.shutdown_timeout(Duration::from_millis(20)).blocking, 3);
+        assert_eq!(counts(&limits), (3, 0, 3));
+        for task in others {
+            assert!(task.is_finished(), "answered by the end, which waits for nobody's place");
+            assert!(futures::executor::block_on(task).unwrap_err().is_cancelled());
+        }
+        drop(releases);
+        until(|| limits.threads() == 0);
+        assert_eq!(Arc::strong_count(&ran), 1);
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// Counts its drops, each of which panics.
+struct Thorn(Arc<AtomicUsize>);
+
+impl Drop for Thorn {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        if !thread::panicking() {
+            panic!("in a drop");
+        }
+    }
+}
+
+#[test]
+fn drops_that_panic_cost_no_thread_and_no_answer() {
+    within(|| {
+        let rt = runtime(1, 8);
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let thorn = || Thorn(Arc::clone(&drops));
+        let held = occupy(&handle);
+        // As an output that nobody takes, a payload that nobody takes, and a capture left over.
+        let output = thorn();
+        drop(handle.spawn_blocking(move || output));
+        let payload = thorn();
+        drop(handle.spawn_blocking(move || std::panic::panic_any(payload)));
+        let capture = thorn();
+        let panics = handle.spawn_blocking(move || drop(capture));
+        drop(held);
+        assert!(rt.block_on(panics).unwrap_err().is_panic());
+        assert_eq!(drops.load(Ordering::SeqCst), 3);
+        assert_eq!((limits.threads(), limits.queued()), (1, 0), "still the first thread");
+        // And in what the end finds queued, with and without a place.
+        let held = occupy(&handle);
+        let left: Vec<_> = (0..10)
+            .map(|_| {
+                let capture = thorn();
+                handle.spawn_blocking(move || drop(capture))
+            })
+            .collect();
+        assert_eq!(limits.queued(), 8);
+        assert_eq!(rt.shutdown_timeout(Duration::from_millis(10)).blocking, 1);
+        assert_eq!(drops.load(Ordering::SeqCst), 13);
+        for task in left {
+            assert!(futures::executor::block_on(task).unwrap_err().is_panic());
+        }
+        drop(held);
+        until(|| limits.threads() == 0);
+    });
+}
+
+#[test]
+fn nothing_of_a_runtime_stays_behind_when_its_threads_have_ended() {
+    within(|| {
+        let log = Arc::new(Log::default());
+        let hooks = Arc::clone(&log) as Arc<dyn Hooks>;
+        let rt = LocalRuntime::builder().hooks(hooks).blocking_threads(2).build().unwrap();
+        let handle = rt.handle();
+        let limits = handle.blocking();
+        rt.block_on(async {
+            // A closure that holds its own runtime, by a handle and a task.
+            let own = Handle::current();
+            spawn_blocking(move || drop(own.spawn(std::future::pending::<()>()))).await.unwrap();
+        });
+        let both = Arc::new(std::sync::Barrier::new(2));
+        for _ in 0..2 {
+            let both = Arc::clone(&both);
+            drop(handle.spawn_blocking(move || both.wait().is_leader()));
+        }
+        until(|| limits.idle() == 2);
+        let held = occupy(&handle);
+        assert_eq!(rt.shutdown_timeout(Duration::ZERO).blocking, 1, "not the one without a job");
+        drop((handle, held));
+        until(|| limits.threads() == 0);
+        drop(limits);
+        until(|| Arc::strong_count(&log) == 1);
+    });
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod niceness {
+    use super::*;
+    use rustix::process::getpriority_process;
+    use rustix::thread::gettid;
+    use std::sync::Barrier;
+
+    /// That of the calling thread.
+    fn own() -> i32 {
+        getpriority_process(Some(gettid())).unwrap()
+    }
+
+    /// What each of four threads of a pool has.
+    fn of_four(rt: &LocalRuntime) -> Vec<i32> {
+        let all_there = Arc::new(Barrier::new(4));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let all_there = Arc::clone(&all_there);
+                rt.handle().spawn_blocking(move || {
+                    all_there.wait();
+                    own()
+                })
+            })
+            .collect();
+        tasks.into_iter().map(|task| rt.block_on(task).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_added_holds_on_every_thread_of_the_pool_and_nowhere_else() {
+        within(|| {
+            let before = own();
+            let rt = LocalRuntime::builder().blocking_niceness(3).build().unwrap();
+            // Threads start each other here, and must not add to each other's.
+            assert_eq!(of_four(&rt), [(before + 3).min(19); 4]);
+            assert_eq!(rt.block_on(async { own() }), before);
+            assert_eq!(own(), before);
+            let rt = LocalRuntime::builder().build().unwrap();
+            assert_eq!(of_four(&rt), [before; 4], "none by default");
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_added_is_refused() {
+        let error = LocalRuntime::builder().blocking_niceness(20).build().unwrap_err();
+        assert!(error.to_string().contains("by 20: add 0 to 19"), "{error}");
+        let rt = LocalRuntime::builder().blocking_niceness(19).build().unwrap();
+        assert_eq!(of_four(&rt), [19; 4]);
+    }
+}
+
 mod refused_threads {
     //! In a process of its own, since the limit is the user's and not the test's.
 
     use super::*;
     use rustix::process::{Resource, Rlimit, Uid, getrlimit, getuid, setrlimit};
-    use std::process::Command;
 
     const CHILD: &str = "MAINSPRING_TEST_REFUSED_THREADS";
 

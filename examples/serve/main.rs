@@ -41,6 +41,7 @@ fn main() -> ExitCode {
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = raise_descriptor_limit();
     let own = app::Handles::default();
+    let runtime = options.runtime.blocking_niceness(options.niceness).build()?;
     let server = options.server.build(app::routes(&own)?)?;
     let handle = server.handle();
     own.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
@@ -54,14 +55,14 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     tell(format_args!("listening on http://{}", server.local_addr()));
-    let bounds = options::describe(&server.handle().bounds());
+    let blocking = runtime.handle().blocking();
+    let bounds = options::describe(&server.handle().bounds(), &blocking, options.niceness);
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
     let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
     let admin = admin.transpose()?;
     if let Some(admin) = &admin {
         tell(format_args!("numbers at http://{}", admin.local_addr()));
     }
-    let runtime = options.runtime.build()?;
     let drained = runtime.block_on(async {
         // Until the last connection has ended, the numbers can be seen.
         let admin = admin.map(|admin| (admin.handle(), mainspring::spawn(admin.run())));

@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use mainspring::http::{Bounds, Server, ServerBuilder};
+use mainspring::offload::BlockingLimits;
 use mainspring::{LocalBuilder, LocalRuntime};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -25,6 +26,7 @@ Bounds, with their defaults:
   --keep-alive SECONDS   an idle connection after an answer (5)
   --body-time SECONDS    a request's body, beside a second for each 256 bytes, then 408 (30)
   --blocking-threads N   threads for handlers that block (64)
+  --blocking-niceness N  what is added to the nice value of these threads, 0 to 19 (10)
   --write-time SECONDS   a client that takes nothing of its answer (30)
 
 Seconds may have a fraction. Ctrl-C or TERM answers what has begun and ends; a second one ends at
@@ -35,6 +37,8 @@ once.
 pub(crate) struct Options {
     pub(crate) server: ServerBuilder,
     pub(crate) runtime: LocalBuilder,
+    /// For the threads of the runtime's pool.
+    pub(crate) niceness: u8,
     pub(crate) grace: Duration,
     pub(crate) admin: Option<String>,
 }
@@ -51,6 +55,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
     let mut options = Options {
         server: Server::builder(),
         runtime: LocalRuntime::builder(),
+        niceness: 10,
         grace: Duration::from_secs(10),
         admin: None,
     };
@@ -80,6 +85,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
                 options.admin = Some(value()?);
                 server
             }
+            "--blocking-niceness" => {
+                options.niceness = number(&name, &value()?)?;
+                server
+            }
             "--grace" => {
                 options.grace = seconds(&name, &value()?)?;
                 server
@@ -100,10 +109,10 @@ fn seconds(name: &str, value: &str) -> Result<Duration, String> {
 }
 
 /// The bounds that hold, in one line.
-pub(crate) fn describe(bounds: &Bounds) -> String {
+pub(crate) fn describe(bounds: &Bounds, blocking: &BlockingLimits, niceness: u8) -> String {
     format!(
         "{} connections, {} requests in flight, {} waiting for {:?}; bodies of {} bytes; head {:?}, \
-         keep-alive {:?}, body {:?}, write {:?}",
+         keep-alive {:?}, body {:?}, write {:?}; {} blocking threads, {} queued, niceness +{}",
         bounds.max_connections,
         bounds.max_in_flight,
         bounds.max_waiting,
@@ -113,5 +122,8 @@ pub(crate) fn describe(bounds: &Bounds) -> String {
         bounds.keep_alive,
         bounds.body_time,
         bounds.write_time,
+        blocking.limit(),
+        blocking.queue_limit(),
+        niceness,
     )
 }

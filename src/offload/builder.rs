@@ -1,5 +1,6 @@
 //! The settings of a pool.
 
+use super::niceness;
 use super::pool::ThreadPool;
 use super::word::{MOST_QUEUED, MOST_THREADS};
 use std::fmt;
@@ -31,6 +32,7 @@ pub struct Builder {
     keep_alive: Duration,
     name: String,
     stack_size: Option<usize>,
+    niceness: u8,
 }
 
 impl Default for Builder {
@@ -41,6 +43,7 @@ impl Default for Builder {
             keep_alive: Duration::from_secs(10),
             name: "mainspring-pool".into(),
             stack_size: None,
+            niceness: 0,
         }
     }
 }
@@ -84,6 +87,31 @@ impl Builder {
         self
     }
 
+    /// How much is *added* to the nice value for the threads, from 0 to 19; by default 0.
+    ///
+    /// With some, work that computes in the pool does not keep from the CPU the threads that must
+    /// answer quickly. It is added, on each thread before its first job, to the nice value of the
+    /// thread that builds the pool, up to 19 in all.
+    ///
+    /// Only Linux has a nice value for each thread; elsewhere this does nothing. Nor does it where
+    /// the system refuses: the threads then work on as they are. Threads and processes that a job
+    /// starts inherit the value, and without privilege (`CAP_SYS_NICE`, `RLIMIT_NICE`) nobody can
+    /// lower it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::offload::ThreadPool;
+    ///
+    /// let pool = ThreadPool::builder().thread_name("thumbnails").niceness(10).build()?;
+    /// assert!(ThreadPool::builder().niceness(20).build().is_err());
+    /// # Ok::<(), mainspring::offload::BadSetting>(())
+    /// ```
+    pub fn niceness(mut self, added: u8) -> Self {
+        self.niceness = added;
+        self
+    }
+
     /// Makes the pool; no thread is started before the first job.
     ///
     /// # Errors
@@ -103,8 +131,11 @@ impl Builder {
         if self.stack_size == Some(0) {
             return Err(BadSetting(Bad::Stack));
         }
-        let Self { keep_alive, name, stack_size, .. } = self;
-        Ok(Settings { limit, queue, keep_alive, name, stack_size })
+        if self.niceness > niceness::MOST {
+            return Err(BadSetting(Bad::Niceness(self.niceness)));
+        }
+        let Self { keep_alive, name, stack_size, niceness, .. } = self;
+        Ok(Settings { limit, queue, keep_alive, name, stack_size, niceness })
     }
 }
 
@@ -116,6 +147,7 @@ pub(crate) struct Settings {
     pub(super) keep_alive: Duration,
     pub(super) name: String,
     pub(super) stack_size: Option<usize>,
+    pub(super) niceness: u8,
 }
 
 pub(super) fn check_threads(threads: usize) -> Result<u16, BadSetting> {
@@ -137,6 +169,7 @@ enum Bad {
     Queue(usize),
     Name,
     Stack,
+    Niceness(u8),
 }
 
 impl fmt::Display for BadSetting {
@@ -152,6 +185,10 @@ impl fmt::Display for BadSetting {
                 f.write_str("the name of a thread cannot contain a zero byte: leave it out")
             }
             Bad::Stack => f.write_str("a thread needs a stack: give it some bytes, or no setting"),
+            Bad::Niceness(n) => {
+                let most = niceness::MOST;
+                write!(f, "the nice value of a pool cannot grow by {n}: add 0 to {most}")
+            }
         }
     }
 }

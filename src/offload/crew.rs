@@ -64,8 +64,18 @@ struct Shared<J> {
     members: Vec<thread::ThreadId>,
     /// Who waits for the threads to leave.
     closer: Option<Arc<Parker>>,
-    /// Somebody is emptying the queue.
-    refusing: bool,
+    /// Whether somebody is emptying the queue by force.
+    refusing: Refusing,
+}
+
+/// How far the forced emptying of the queue has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusing {
+    Nobody,
+    /// Somebody took out what was queued, and answers for it.
+    Once,
+    /// There was cause to empty the queue again meanwhile; the same caller will.
+    Again,
 }
 
 /// Above this many entries an empty queue gives its memory back.
@@ -79,7 +89,7 @@ impl<W: Work> Crew<W> {
             sleepers: Vec::new(),
             members: Vec::new(),
             closer: None,
-            refusing: false,
+            refusing: Refusing::Nobody,
         };
         Self { word: Word::new(limit), shared: Mutex::new(shared), keep_alive, work }
     }
@@ -127,7 +137,7 @@ impl<W: Work> Crew<W> {
     }
 
     /// After the close, waits until all threads have left, and no longer than `limit`; says how many
-    /// are still there. One of the threads itself does not wait.
+    /// are still busy. One of the threads itself does not wait.
     pub(super) fn wait(&self, limit: Duration) -> usize {
         let me = Arc::new(Parker::new());
         let mut shared = self.shared.lock();
@@ -136,7 +146,7 @@ impl<W: Work> Crew<W> {
             drop(shared);
             self.wait_at(&me, limit);
         }
-        usize::from(self.word.load().threads)
+        usize::from(self.word.load().busy())
     }
 
     fn wait_at(&self, me: &Parker, limit: Duration) {
@@ -184,33 +194,40 @@ impl<W: Work> Crew<W> {
         false
     }
 
-    /// Answers for all that is queued. What that leads to may queue more, which is answered by the
-    /// same call, not by one within it: the depth of the stack must not depend on who waits.
+    /// Answers for all that is queued now. What that leads to may give cause to do so again, which
+    /// is done by the same call, not by one within it: the depth of the stack must not depend on who
+    /// waits. Without such a cause what is queued meanwhile is left to the threads that came for it.
     fn refuse_all(&self) {
         let mut shared = self.shared.lock();
-        if shared.refusing {
+        if shared.refusing != Refusing::Nobody {
+            shared.refusing = Refusing::Again;
             return;
         }
-        shared.refusing = true;
-        while !shared.jobs.is_empty() {
+        loop {
+            shared.refusing = Refusing::Once;
             let jobs = std::mem::take(&mut shared.jobs);
             drop(shared);
             for job in jobs {
                 self.work.refuse(job);
             }
             shared = self.shared.lock();
+            if shared.refusing == Refusing::Once {
+                shared.refusing = Refusing::Nobody;
+                return;
+            }
         }
-        shared.refusing = false;
     }
 
     /// What a thread of the crew runs.
     fn thread(self: Arc<Self>) {
         let me = thread::current().id();
         self.shared.lock().members.push(me);
-        let mut leaves = false;
-        self.work.on_thread(|| leaves = self.serve());
+        let mut gone = Gone::Ended;
+        self.work.on_thread(|| gone = self.serve());
         self.shared.lock().members.retain(|member| *member != me);
-        if leaves && self.word.left() == 0 {
+        if let Gone::Leaves { idle } = gone
+            && self.word.left(idle) == 0
+        {
             self.tell_closer();
         }
     }
@@ -222,8 +239,8 @@ impl<W: Work> Crew<W> {
         }
     }
 
-    /// Does jobs until the thread is to end; `true` if it is still counted.
-    fn serve(self: &Arc<Self>) -> bool {
+    /// Does jobs until the thread is to end.
+    fn serve(self: &Arc<Self>) -> Gone {
         let me = Arc::new(Parker::new());
         let mut arriving = true;
         loop {
@@ -243,13 +260,13 @@ impl<W: Work> Crew<W> {
                 Next::Rest => match self.rest(&me) {
                     Rested::Called => arriving = true,
                     Rested::Up => arriving = false,
-                    Rested::End => return false,
+                    Rested::End => return Gone::Ended,
                 },
                 Next::End(call) => {
                     self.answer(call);
-                    return false;
+                    return Gone::Ended;
                 }
-                Next::Leave => return true,
+                Next::Leave { idle } => return Gone::Leaves { idle },
             }
         }
     }
@@ -292,6 +309,14 @@ impl<W: Work> Crew<W> {
         me.park();
         Rested::Called
     }
+}
+
+/// Why a thread does no more jobs.
+enum Gone {
+    /// It was one too many, or had nothing to do for long, and is counted no more.
+    Ended,
+    /// All is over, and it is counted still.
+    Leaves { idle: bool },
 }
 
 /// How a rest ended.

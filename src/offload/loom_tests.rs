@@ -3,6 +3,7 @@
 //! A job that nobody comes for shows as a deadlock: the models wait for what they push.
 
 use super::crew::{Crew, Work};
+use super::places::Places;
 use super::{BlockingLimits, ThreadPool};
 use crate::primitives::{AtomicUsize, Ordering, Parker, thread};
 use std::io;
@@ -243,6 +244,22 @@ fn loom_one_thread_is_given_and_does_all_that_it_finds() {
         pushing.join().unwrap();
         assert_eq!(ran(&crew), PLAIN + OTHER, "none was refused");
         end(&crew);
+    });
+}
+
+#[test]
+fn loom_two_who_change_the_bound_of_the_queue() {
+    check(|| {
+        let places = Arc::new(Places::new(1));
+        let other = Arc::clone(&places);
+        let raising = thread::spawn(move || other.set_limit(3));
+        places.set_limit(1);
+        let mut held = usize::from(places.try_take());
+        raising.join().unwrap();
+        while places.try_take() {
+            held += 1;
+        }
+        assert_eq!(held, places.limit(), "as many places as the last of them has said");
     });
 }
 

@@ -11,6 +11,7 @@
 //! - `word`: one atomic word, the decisions. `crew`: the queue, the sleepers, the threads. It
 //!   carries the argument why no job is left behind.
 //! - `places`: the bound of the queue.
+//! - `niceness`, `signals`: what a thread of the pool sets up for itself.
 //! - `pool`: a crew whose jobs are closures and tasks. `spawn`: how a closure becomes a task.
 //!
 //! A closure is an ordinary task cell whose home is the pool, so joining, aborting, panics, numbers
@@ -20,6 +21,7 @@
 mod builder;
 mod crew;
 mod limits;
+mod niceness;
 mod places;
 mod pool;
 mod signals;
@@ -35,6 +37,7 @@ pub use crate::task::{Busy, Executor, Job};
 pub use builder::{BadSetting, Builder};
 pub use limits::BlockingLimits;
 pub use pool::ThreadPool;
+pub use signals::with_signals_unblocked;
 pub use spawn::{spawn_blocking, try_spawn_blocking};
 
 pub(crate) use pool::PoolHandle;

@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 /// A place is taken before a job is queued, and put back when a thread takes the job up.
 ///
-/// Where the bound falls below what is taken, the difference is a *debt*: places that come back
-/// vanish until it is paid. A place that comes back by another way (a wait that was given up just as
-/// it was over) goes to the next who waits, and the debt stays for a later one.
+/// Where the bound falls, the difference is a *debt*: places that are free or come back vanish until
+/// it is paid. A place that comes back by another way (a wait that was given up just as it was over)
+/// goes to the next who waits, and the debt stays for a later one.
+///
+/// What is free, taken and on its way, less the debt, is always the bound. A bound that rises first
+/// pays the debt and only then makes places, so there are never more than the highest bound so far.
 #[derive(Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
@@ -58,16 +61,26 @@ impl Places {
     pub(super) fn set_limit(&self, new: usize) {
         let mut limit = self.limit.lock();
         let before = std::mem::replace(&mut *limit, new);
-        drop(limit);
-        if new >= before {
-            let more = new - before;
-            self.free.add_permits(more - self.pay(more));
-            return;
+        // Under the lock, so that of two changes at once the second knows what the first owes.
+        let mut more = match new.checked_sub(before) {
+            Some(more) => more - self.pay(more),
+            None => {
+                self.debt.fetch_add(before - new, Ordering::Relaxed);
+                0
+            }
+        };
+        loop {
+            // What is free pays at once, also where it was given below and the bound fell meanwhile.
+            let free = self.free.forget_permits(self.debt.load(Ordering::Relaxed));
+            more += free - self.pay(free);
+            drop(limit);
+            if more == 0 {
+                return;
+            }
+            // Not under the lock: it wakes those who wait.
+            self.free.add_permits(std::mem::take(&mut more));
+            limit = self.limit.lock();
         }
-        self.debt.fetch_add(before - new, Ordering::Relaxed);
-        // What is free pays at once.
-        let free = self.free.forget_permits(before - new);
-        self.free.add_permits(free - self.pay(free));
     }
 
     /// Pays up to `n` places of the debt, and says how many.

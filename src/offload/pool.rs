@@ -3,6 +3,7 @@
 use super::builder::{Builder, Settings};
 use super::crew::{Crew, Work};
 use super::limits::BlockingLimits;
+use super::niceness::Niceness;
 use super::places::Places;
 use super::signals;
 use crate::context::{self, Current, DefaultExecutor, Outside};
@@ -31,9 +32,12 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 ///
 /// # What a closure may expect
 ///
-/// - All signals that others can send are blocked on the threads of a pool, and on those that a
-///   closure starts in turn; processes that it starts by `std::process` begin with none blocked.
+/// - All signals that others can send are blocked on the threads of a pool, and so they are on
+///   threads and in processes that a closure starts in turn, unless it starts them within
+///   [`with_signals_unblocked`](super::with_signals_unblocked).
 /// - A closure that panics ends, and the thread goes on.
+/// - A closure that was taken in is dropped unrun if the pool ends before its turn, or if the system
+///   gives not one thread when it is needed.
 /// - A closure that has started cannot be stopped from outside.
 ///
 /// # The end
@@ -85,6 +89,7 @@ impl ThreadPool {
         let duty = Duty {
             name: settings.name,
             stack_size: settings.stack_size,
+            niceness: Niceness::beside_this_thread(settings.niceness),
             places: Arc::clone(&places),
             hooks: hooks.clone(),
             outside,
@@ -103,7 +108,8 @@ impl ThreadPool {
 
     /// Ends the pool: drops what has not started, and waits up to `limit` for what has.
     ///
-    /// Closures that are still running then go on by themselves, on threads that nobody owns.
+    /// Closures that are still running then go on by themselves, on threads that nobody owns. It
+    /// says how many those are; one that has just finished may still count.
     ///
     /// # Examples
     ///
@@ -125,7 +131,7 @@ impl ThreadPool {
     }
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
-    /// left.
+    /// still busy.
     fn finish(&self, limit: Duration) -> usize {
         self.pool.close();
         self.pool.0.crew.wait(limit)
@@ -172,8 +178,10 @@ pub(super) enum Reserved {
     Place,
     /// All are taken.
     Full,
-    /// The pool has ended, or has no thread and gets none.
-    Refused,
+    /// The pool has ended.
+    Ended,
+    /// The pool has no thread, and gets none.
+    NoThread,
 }
 
 impl PoolHandle {
@@ -187,8 +195,11 @@ impl PoolHandle {
     #[inline]
     pub(super) fn reserve(&self) -> Reserved {
         let pool = &*self.0;
-        if pool.crew.word().load().closed || !pool.crew.ensure_thread() {
-            return Reserved::Refused;
+        if pool.crew.word().load().closed {
+            return Reserved::Ended;
+        }
+        if !pool.crew.ensure_thread() {
+            return Reserved::NoThread;
         }
         if pool.places.try_take() { Reserved::Place } else { Reserved::Full }
     }
@@ -280,6 +291,7 @@ pub(super) enum Item {
 pub(super) struct Duty {
     name: String,
     stack_size: Option<usize>,
+    niceness: Niceness,
     places: Arc<Places>,
     hooks: HookSet,
     outside: Option<Outside>,
@@ -314,6 +326,7 @@ impl Work for Duty {
     }
 
     fn on_thread(&self, serve: impl FnOnce()) {
+        self.niceness.apply();
         let pool = self.pool.lock().upgrade();
         let _entered = match (&self.outside, pool) {
             (Some(outside), Some(pool)) => Some(outside.enter(Arc::new(PoolHandle(pool)))),
@@ -344,9 +357,9 @@ impl Work for Duty {
             }
             Item::Placed(task) => {
                 self.places.put_back();
-                drop(task);
+                task.refuse();
             }
-            Item::Granted(task) => drop(task),
+            Item::Granted(task) => task.refuse(),
         }
     }
 }

@@ -14,12 +14,16 @@ use std::task::{Context, Poll};
 /// Runs `f`, which may block, on a thread of the pool of the runtime that runs the calling code.
 ///
 /// It returns at once. The closure is a task like others: it has a number, hooks are told of it, its
-/// panic goes to its handle, [`abort`](JoinHandle::abort) drops it if it has not started, and
-/// dropping its handle lets it go on. Once it has started, nothing stops it.
+/// panic goes to its handle, [`abort`](JoinHandle::abort) keeps it from running if it has not started
+/// (it is dropped when its turn comes), and dropping its handle lets it go on. Once it has started,
+/// nothing stops it.
 ///
 /// Inside it, [`task::try_id`] is its number, [`Handle::current`](crate::Handle::current) is the
 /// runtime, so that it can spawn, and there is no poll budget. `block_on` panics there: a thread of
 /// the pool is no place to run a runtime on.
+///
+/// Signals are blocked on these threads; to start a process there see
+/// [`with_signals_unblocked`](super::with_signals_unblocked).
 ///
 /// # Back-pressure
 ///
@@ -29,7 +33,10 @@ use std::task::{Context, Poll};
 /// handle before spawning more. [`try_spawn_blocking`] says at once that there is no place.
 ///
 /// If the runtime has ended, or no thread can be had at all, the handle answers that the task was
-/// cancelled.
+/// cancelled; in the latter case the text of the error says so.
+///
+/// A closure that waits for another closure holds its thread meanwhile. Where all threads do that,
+/// none of them goes on: let the task that spawns both await the one before the other.
 ///
 /// # Panics
 ///
@@ -118,7 +125,8 @@ impl PoolHandle {
                 let waiting = run_later(Arc::clone(self.places()), f);
                 task::spawn(&Waiting(self.clone()), waiting, location)
             }
-            Reserved::Refused => task::spawn(&Refusing(self.clone()), Run(Some(f)), location),
+            Reserved::Ended => task::spawn(&Ended(self.clone()), Run(Some(f)), location),
+            Reserved::NoThread => task::spawn(&NoThread(self.clone()), Run(Some(f)), location),
         }
     }
 
@@ -134,7 +142,7 @@ impl PoolHandle {
     {
         match self.reserve() {
             Reserved::Place => Ok(task::spawn(self, Run(Some(f)), location)),
-            Reserved::Full | Reserved::Refused => Err(Busy(f)),
+            Reserved::Full | Reserved::Ended | Reserved::NoThread => Err(Busy(f)),
         }
     }
 }
@@ -153,15 +161,28 @@ impl Spawn for Waiting {
 }
 
 /// Spawns tasks that are cancelled at once.
-struct Refusing(PoolHandle);
+struct Ended(PoolHandle);
 
-impl Spawn for Refusing {
+impl Spawn for Ended {
     fn place(&self) -> Placement {
         self.0.place()
     }
 
     fn submit(&self, task: Runnable) {
         drop(task);
+    }
+}
+
+/// Spawns tasks that are cancelled at once, and say why.
+struct NoThread(PoolHandle);
+
+impl Spawn for NoThread {
+    fn place(&self) -> Placement {
+        self.0.place()
+    }
+
+    fn submit(&self, task: Runnable) {
+        task.refuse();
     }
 }
 

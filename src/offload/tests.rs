@@ -1,13 +1,15 @@
 //! What the parts do, one at a time, and the pool under many threads at once.
 
+use super::crew::{Crew, Work};
 use super::places::Places;
 use super::word::{Call, Expired, Lie, Next, Published, Refused, Word};
 use super::{Executor, ThreadPool};
-use crate::primitives::{AtomicUsize, Ordering};
+use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use crate::task::JoinError;
 use futures::executor::block_on;
+use std::io;
 use std::panic::Location;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -108,6 +110,81 @@ fn a_thread_that_was_refused_is_missed_only_if_there_is_no_other() {
 }
 
 #[test]
+fn a_thread_that_was_refused_is_asked_for_again_by_who_takes_a_job() {
+    let word = Word::new(2);
+    for _ in 0..3 {
+        let _ = pushed(&word);
+    }
+    assert_eq!(word.next(true), Next::Job(Call::Start));
+    assert_eq!(word.refused(), Refused::Others);
+    assert_eq!(word.next(false), Next::Job(Call::Start), "perhaps now");
+    assert_eq!(word.next(false), Next::Job(Call::Nobody), "one is coming");
+}
+
+/// The system refuses the first thread, and gives the second.
+struct Scarce {
+    refusals: AtomicUsize,
+    crew: Weak<Crew<Scarce>>,
+    events: mpsc::Sender<String>,
+    /// Those are done that hold a thread.
+    held: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Work for Scarce {
+    type Job = &'static str;
+
+    fn start(&self, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        if self.refusals.fetch_add(1, Relaxed) == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        thread::Builder::new().spawn(body).map(drop)
+    }
+
+    fn on_thread(&self, serve: impl FnOnce()) {
+        serve();
+    }
+
+    fn run(&self, job: &'static str) {
+        self.events.send(format!("ran {job}")).unwrap();
+        if job == "holds" {
+            let _ = self.held.lock().recv_timeout(Duration::from_secs(60));
+        }
+    }
+
+    fn refuse(&self, job: &'static str) {
+        if job == "first" {
+            // Beside the one who answers for what the system refused, others push, with success.
+            let crew = self.crew.upgrade().unwrap();
+            crew.push("holds");
+            while crew.word().load().busy() == 0 {
+                thread::yield_now();
+            }
+            crew.push("queued");
+        }
+        self.events.send(format!("refused {job}")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_queued_while_others_are_refused_is_left_to_the_threads() {
+    let (events, seen) = mpsc::channel();
+    let (release, held) = mpsc::channel();
+    let crew = Arc::new_cyclic(|crew| {
+        let (refusals, crew) = (AtomicUsize::new(0), Weak::clone(crew));
+        let work = Scarce { refusals, crew, events, held: Mutex::new(held) };
+        Crew::new(1, Duration::from_secs(10), work)
+    });
+    crew.push("first");
+    release.send(()).unwrap();
+    let minute = Duration::from_secs(60);
+    let mut seen: Vec<_> = (0..3).map(|_| seen.recv_timeout(minute).unwrap()).collect();
+    seen.sort();
+    assert_eq!(seen, ["ran holds", "ran queued", "refused first"]);
+    crew.close();
+    assert_eq!(crew.wait(minute), 0);
+}
+
+#[test]
 fn the_word_keeps_its_fields_apart() {
     let word = idle(8191, 8191);
     for _ in 0..1000 {
@@ -119,7 +196,31 @@ fn the_word_keeps_its_fields_apart() {
     assert!(word.close());
     assert!(!word.close());
     assert_eq!(word.publish(), Published::Closed);
-    assert_eq!(word.left(), 8190);
+    assert_eq!(
+        (word.load().idle, word.load().coming),
+        (8191, 0),
+        "those called have no job either"
+    );
+    assert_eq!(word.left(true), 8190);
+}
+
+#[test]
+fn after_the_end_those_are_busy_that_still_have_a_job() {
+    let word = idle(1, 3);
+    assert_eq!((pushed(&word), pushed(&word)), (Call::Wake, Call::Nobody));
+    assert_eq!(word.next(true), Next::Job(Call::Start), "a busy one, and one that is started");
+    assert!(word.close());
+    assert_eq!((word.load().threads, word.load().busy()), (2, 1));
+    assert_eq!(word.refused(), Refused::Others, "it could not be started after all");
+    assert_eq!((word.load().threads, word.load().busy()), (1, 1));
+    assert_eq!(word.next(false), Next::Leave { idle: false });
+    assert_eq!(word.left(false), 0);
+    let word = idle(2, 2);
+    assert!(word.close());
+    assert_eq!((word.load().threads, word.load().busy()), (2, 0));
+    assert_eq!(word.next(true), Next::Leave { idle: true });
+    assert_eq!(word.left(true), 1);
+    assert_eq!(word.load().idle, 1);
 }
 
 #[test]
@@ -151,6 +252,7 @@ fn settings_out_of_bounds_are_refused_by_name() {
         (ThreadPool::builder().queue(1_000_001), "1000001 jobs"),
         (ThreadPool::builder().thread_name("a\0b"), "zero byte"),
         (ThreadPool::builder().stack_size(0), "stack"),
+        (ThreadPool::builder().niceness(20), "by 20"),
     ];
     for (builder, names) in wrong {
         let error = builder.build().unwrap_err().to_string();
@@ -174,7 +276,10 @@ fn where_no_thread_can_be_had_every_job_is_answered() {
     assert_eq!(rx.recv(), Ok(7), "the job came back whole");
     let here = Location::caller();
     let task = pool.handle().spawn(move || tx.send(8), here);
-    assert!(block_on(task).is_err_and(|error| error.is_cancelled()));
+    let error: JoinError = block_on(task).unwrap_err();
+    assert!(error.is_cancelled());
+    assert!(error.to_string().contains("gives no thread"), "{error}");
+    assert!(error.to_string().contains("ulimit -u"), "{error} does not say what to do");
     assert!(rx.recv().is_err(), "the closure is gone");
     assert!(pool.handle().try_spawn(|| (), here).is_err());
     let limits = pool.limits();
@@ -229,8 +334,8 @@ fn limits_stay_readable_and_harmless_after_the_end() {
     limits.set_queue_limit(3).unwrap();
     assert_eq!((limits.limit(), limits.threads(), limits.queued()), (3, 0, 0));
     assert!(handle.execute(Box::new(|| ())).is_err());
-    let task = handle.spawn(|| (), Location::caller());
-    assert!(block_on(task).is_err_and(|error| error.is_cancelled()));
+    let task: JoinError = block_on(handle.spawn(|| (), Location::caller())).unwrap_err();
+    assert!(task.is_cancelled() && task.to_string().ends_with("was cancelled"), "{task}");
 }
 
 fn tick(count: &AtomicUsize) {

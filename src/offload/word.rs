@@ -12,12 +12,13 @@
 //! | 4 | `coming` | threads that were called, or are being started, and have not looked yet |
 //! | 1 | `CLOSED` | set once: nothing is taken in any more, and the threads leave |
 //!
-//! `threads − idle − coming` are busy: they run a job, or are between two.
+//! `threads − idle − coming` are busy: they run a job, or are between two. After the end, `idle`
+//! counts those threads which had no job when it came, until they have left.
 //!
 //! # The rule
 //!
-//! *While jobs are queued, a thread is coming, or all threads there may be are awake* (or the system
-//! has refused one). Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
+//! *While jobs are queued, a thread is coming, or all threads there may be are awake.* Only the system
+//! can break it, by refusing a thread; whoever next pushes a job or takes one up asks it again. Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
 //! not too many are; a thread that arrives and leaves jobs behind calls the next. Too many are one,
 //! and one more for every eight that are busy. So a burst of short jobs pays for few wakes, and no
 //! herd runs to one job; while a burst of long ones, which show by the threads that stay busy, has
@@ -95,8 +96,8 @@ pub(super) enum Next {
     Rest,
     /// The thread is one too many, and is counted no more.
     End(Call),
-    /// All is over; the thread is counted until [`Word::left`].
-    Leave,
+    /// All is over; the thread is counted until [`Word::left`], which is told whether it was idle.
+    Leave { idle: bool },
 }
 
 /// Whether a thread may sleep.
@@ -174,7 +175,7 @@ impl Word {
     pub(super) fn next(&self, arriving: bool) -> Next {
         self.change(|now| {
             if now.closed {
-                return Next::Leave;
+                return Next::Leave { idle: arriving };
             }
             if arriving {
                 now.coming -= 1;
@@ -187,8 +188,9 @@ impl Word {
                 return Next::Rest;
             }
             now.queued -= 1;
-            // A thread that was busy calls nobody: by the rule somebody is coming, or cannot.
-            Next::Job(if arriving { now.call() } else { Call::Nobody })
+            // A thread that was busy calls nobody while others come. Where none does, either there
+            // is none to call, or the system refused one: then it is asked again.
+            Next::Job(if arriving || now.coming == 0 { now.call() } else { Call::Nobody })
         })
     }
 
@@ -227,8 +229,12 @@ impl Word {
     pub(super) fn refused(&self) -> Refused {
         self.change(|now| {
             now.threads -= 1;
-            now.coming = now.coming.saturating_sub(1);
-            if now.threads > 0 || now.closed || now.queued == 0 {
+            if now.closed {
+                now.idle -= 1;
+                return Refused::Others;
+            }
+            now.coming -= 1;
+            if now.threads > 0 || now.queued == 0 {
                 return Refused::Others;
             }
             now.queued = 0;
@@ -248,15 +254,17 @@ impl Word {
     pub(super) fn close(&self) -> bool {
         self.change(|now| {
             let first = !now.closed;
-            *now = Counts { closed: true, queued: 0, idle: 0, coming: 0, ..*now };
+            let idle = now.idle + now.coming;
+            *now = Counts { closed: true, queued: 0, idle, coming: 0, ..*now };
             first
         })
     }
 
     /// A thread has left after the end; how many are still there.
-    pub(super) fn left(&self) -> u16 {
+    pub(super) fn left(&self, idle: bool) -> u16 {
         self.change(|now| {
             now.threads -= 1;
+            now.idle -= u16::from(idle);
             now.threads
         })
     }
@@ -283,7 +291,7 @@ impl Word {
 impl Counts {
     /// How many threads run a job, or are between two.
     pub(super) fn busy(self) -> u16 {
-        self.threads.saturating_sub(self.idle).saturating_sub(self.coming)
+        self.threads - self.idle - self.coming
     }
 
     /// Decides whether a further thread is called, and counts it.
@@ -310,7 +318,7 @@ impl Counts {
     #[inline]
     fn pack(self) -> u64 {
         debug_assert!(self.queued < 1 << 20 && self.coming < 16);
-        debug_assert!(self.idle <= self.threads || self.closed);
+        debug_assert!(self.idle + self.coming <= self.threads);
         u64::from(self.queued)
             | u64::from(self.idle) << IDLE
             | u64::from(self.threads) << THREADS

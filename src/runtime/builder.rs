@@ -62,6 +62,26 @@ impl LocalBuilder {
         self
     }
 
+    /// How much is *added* to the nice value for the threads of these closures, from 0 to 19; by
+    /// default 0.
+    ///
+    /// With some, closures that compute do not keep from the CPU the thread that runs the tasks,
+    /// whose own nice value stays as it is. Only on Linux, and with what follows: see
+    /// [`offload::Builder::niceness`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = mainspring::LocalRuntime::builder().blocking_niceness(10).build()?;
+    /// let squares = rt.handle().spawn_blocking(|| (0..1000u64).map(|n| n * n).sum::<u64>());
+    /// assert_eq!(rt.block_on(squares).unwrap(), 332_833_500);
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    pub fn blocking_niceness(mut self, added: u8) -> Self {
+        self.blocking = self.blocking.niceness(added);
+        self
+    }
+
     /// Makes the runtime, for the present thread. It starts no other thread.
     ///
     /// # Errors

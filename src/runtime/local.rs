@@ -129,7 +129,7 @@ impl LocalRuntime {
 #[non_exhaustive]
 pub struct Leftover {
     /// Closures of [`spawn_blocking`](crate::spawn_blocking) that are still running, each on a
-    /// thread that nobody owns any more.
+    /// thread that nobody owns any more. One that has just finished may still count.
     pub blocking: usize,
 }
 

@@ -196,14 +196,16 @@ unsafe fn replace<F: Future>(
 unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
     // SAFETY: the caller's word. What is moved out was never pinned: outcomes are not.
     unsafe {
-        let id = header.as_ref().id;
+        let Header { id, state, .. } = header.as_ref();
         let outcome = with_stage::<F, _>(header, |stage| {
             assert!(!matches!(*stage, Stage::Future(_)), "took the outcome of a live task");
             std::ptr::replace(stage, Stage::Empty)
         });
         *to.cast::<Option<Result<F::Output, JoinError>>>() = match outcome {
             Stage::Output(output) => Some(Ok(output)),
-            Stage::Failed(payload) => Some(Err(JoinError::new(id, payload))),
+            Stage::Failed(Some(payload)) => Some(Err(JoinError::panicked(*id, payload))),
+            Stage::Failed(None) if state.is_refused() => Some(Err(JoinError::refused(*id))),
+            Stage::Failed(None) => Some(Err(JoinError::cancelled(*id))),
             Stage::Future(_) | Stage::Empty => None,
         };
     }

@@ -214,7 +214,14 @@ impl fmt::Debug for AbortHandle {
 /// Why a task has no output: it was cancelled, or it panicked.
 pub struct JoinError {
     id: TaskId,
-    panic: Option<Box<dyn Any + Send>>,
+    cause: Cause,
+}
+
+enum Cause {
+    Cancelled,
+    /// Cancelled, as nobody could run it.
+    Refused,
+    Panicked(Box<dyn Any + Send>),
 }
 
 // SAFETY: by reference the payload is only asked for its type, and read if it is a `&'static str` or
@@ -222,8 +229,16 @@ pub struct JoinError {
 unsafe impl Sync for JoinError {}
 
 impl JoinError {
-    pub(super) fn new(id: TaskId, panic: Option<Box<dyn Any + Send>>) -> Self {
-        Self { id, panic }
+    pub(super) fn cancelled(id: TaskId) -> Self {
+        Self { id, cause: Cause::Cancelled }
+    }
+
+    pub(super) fn refused(id: TaskId) -> Self {
+        Self { id, cause: Cause::Refused }
+    }
+
+    pub(super) fn panicked(id: TaskId, payload: Box<dyn Any + Send>) -> Self {
+        Self { id, cause: Cause::Panicked(payload) }
     }
 
     /// The number of the task.
@@ -231,14 +246,17 @@ impl JoinError {
         self.id
     }
 
-    /// Whether the task was aborted, or its runtime ended before it.
+    /// Whether the task was aborted, its runtime ended before it, or no thread could be had for it.
+    ///
+    /// The last can only happen to closures of [`spawn_blocking`](crate::spawn_blocking); the text
+    /// of the error says so.
     pub fn is_cancelled(&self) -> bool {
-        self.panic.is_none()
+        !self.is_panic()
     }
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        self.panic.is_some()
+        matches!(self.cause, Cause::Panicked(_))
     }
 
     /// What the task panicked with, fit for [`std::panic::resume_unwind`].
@@ -257,9 +275,9 @@ impl JoinError {
     /// # });
     /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
-        match self.panic {
-            Some(payload) => Ok(payload),
-            None => Err(self),
+        match self.cause {
+            Cause::Panicked(payload) => Ok(payload),
+            Cause::Cancelled | Cause::Refused => Err(self),
         }
     }
 
@@ -273,9 +291,8 @@ impl JoinError {
         self.try_into_panic().expect("into_panic on the error of a task that was cancelled")
     }
 
-    /// The message of the panic, if it was a text.
-    fn message(&self) -> Option<&str> {
-        let payload = self.panic.as_ref()?;
+    /// The message of a panic, if it was a text.
+    fn message(payload: &(dyn Any + Send)) -> Option<&str> {
         let text = payload.downcast_ref::<&'static str>().copied();
         text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
@@ -284,10 +301,18 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.id;
-        match (&self.panic, self.message()) {
-            (None, _) => write!(f, "task {id} was cancelled"),
-            (Some(_), Some(message)) => write!(f, "task {id} panicked: {message}"),
-            (Some(_), None) => write!(f, "task {id} panicked"),
+        match &self.cause {
+            Cause::Cancelled => write!(f, "task {id} was cancelled"),
+            Cause::Refused => write!(
+                f,
+                "task {id} was cancelled: the system gives no thread to run it on; lower the limit \
+                 of blocking threads and try again later, or raise what the system allows (memory, \
+                 ulimit -u, pids.max)"
+            ),
+            Cause::Panicked(payload) => match Self::message(&**payload) {
+                Some(message) => write!(f, "task {id} panicked: {message}"),
+                None => write!(f, "task {id} panicked"),
+            },
         }
     }
 }

@@ -73,6 +73,16 @@ impl Runnable {
         unsafe { self.0.as_ref() }.state.clear_tentative();
     }
 
+    /// Cancels the task because there is no thread for it, which its handle is told; or because it
+    /// was asked to end, if it was.
+    pub(crate) fn refuse(self) {
+        if !self.is_aborted() {
+            // SAFETY: alive by the invariant.
+            unsafe { self.0.as_ref() }.state.set_refused();
+        }
+        drop(self);
+    }
+
     /// Polls the future once, with a fresh budget; or drops it, if the task was aborted.
     ///
     /// # Panics

@@ -24,6 +24,8 @@
 //!   until it has one: the drop of the handle aborts it. Set before the handle is given out, and
 //!   cleared by the home, once. Only a hint to the handle, it orders nothing: a handle that is
 //!   dropped just as the place comes may do either, abort or detach.
+//! - [`REFUSED`]: the home has no thread for the task and gets none. Set by the holder of the
+//!   `Runnable`, just before it drops that; the error of the handle says so. Never cleared.
 //!
 //! # References
 //!
@@ -58,6 +60,7 @@ const JOIN_INTEREST: u32 = 1 << 4;
 const JOIN_WAKER: u32 = 1 << 5;
 const LOCAL: u32 = 1 << 6;
 const TENTATIVE: u32 = 1 << 7;
+const REFUSED: u32 = 1 << 8;
 const REFERENCE: u32 = 1 << 10;
 const MAX_REFERENCES: u32 = (u32::MAX / REFERENCE) - (1 << 16);
 
@@ -173,6 +176,16 @@ impl State {
     /// The task has its place.
     pub(super) fn clear_tentative(&self) {
         self.0.fetch_and(!TENTATIVE, Relaxed);
+    }
+
+    /// There is no thread to run the task. The completion that follows releases it.
+    pub(super) fn set_refused(&self) {
+        self.0.fetch_or(REFUSED, Relaxed);
+    }
+
+    /// Whether the task was cancelled for want of a thread; asked after its completion.
+    pub(super) fn is_refused(&self) -> bool {
+        self.0.load(Relaxed) & REFUSED != 0
     }
 
     /// A waker that stays wakes the task.

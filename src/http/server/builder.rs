@@ -54,6 +54,8 @@ impl ServerBuilder {
         waiting_time: Duration;
         /// Requests on one connection; by default no bound. See [`Bounds::max_requests`].
         max_requests: u64;
+        /// Answers of one connection that may wait for the client; by default 16. See [`Bounds::read_ahead`].
+        read_ahead: usize;
         /// Bytes of a request's head; by default 32 KiB. See [`Bounds::max_head`].
         max_head: usize;
         /// Field lines of a request; by default 100. See [`Bounds::max_headers`].
@@ -68,7 +70,7 @@ impl ServerBuilder {
         keep_alive: Duration;
         /// How long a body may take beside what its rate earns; by default 30 s. See [`Bounds::body_time`].
         body_time: Duration;
-        /// Bytes of a body per second that earn it more time; by default 256. See [`Bounds::body_rate`].
+        /// Bytes of a body that earn it a second more; by default 256. See [`Bounds::body_rate`].
         body_rate: u64;
         /// How long a client may take nothing of its answer; by default 30 s. See [`Bounds::write_time`].
         write_time: Duration;

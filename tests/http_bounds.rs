@@ -30,6 +30,15 @@ fn start(builder: ServerBuilder) -> Running {
         })
         .get("/large", |_req: Request| async { "x".repeat(64 << 20) })
         .post("/echo", |mut req: Request| async move { req.bytes().await })
+        .post("/sip", |mut req: Request| async move {
+            let mut body = req.body();
+            let mut count = 0;
+            while let Some(piece) = body.chunk().await {
+                count += piece?.len();
+                sleep(ms(2)).await;
+            }
+            Ok::<_, mainspring::http::BodyError>(count.to_string())
+        })
         .post("/ignore", |_req: Request| async { Response::text("ignored") });
     let server = builder.addr("127.0.0.1:0").build(app).unwrap();
     let (addr, handle) = (server.local_addr(), server.handle());
@@ -264,4 +273,125 @@ fn bounds_change_while_the_server_runs() {
     assert!(rest(&mut second).ends_with("hello"));
     first.set_read_timeout(Some(ms(1))).unwrap();
     assert!(first.read(&mut [0]).is_err());
+}
+
+#[test]
+fn a_head_after_long_silence_has_its_own_time() {
+    let server = start(Server::builder().header_time(ms(600)).keep_alive(WATCHDOG));
+    let mut stream = server.connect();
+    for _ in 0..2 {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        std::thread::sleep(ms(700));
+    }
+    stream.write_all(b"GET / HT").unwrap();
+    std::thread::sleep(ms(20));
+    stream.write_all(b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let answers = rest(&mut stream);
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+    // It is not given anew with each byte.
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    for byte in b"GET / HTTP/1.1\r\n" {
+        std::thread::sleep(ms(50));
+        let _ = stream.write_all(&[*byte]);
+    }
+    wait_until(|| server.handle.metrics().timed_out_head == 1);
+}
+
+#[test]
+fn empty_lines_do_not_keep_a_connection() {
+    let server = start(Server::builder().header_time(ms(200)).keep_alive(ms(200)));
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    // As many as are passed over before a request, each in two parts.
+    for byte in b"\r\n".repeat(8) {
+        std::thread::sleep(ms(100));
+        let _ = stream.write_all(&[byte]);
+    }
+    let metrics = server.handle.metrics();
+    assert_eq!(metrics.timed_out_head + metrics.timed_out_idle, 1, "{metrics:?}");
+}
+
+#[test]
+fn a_handler_that_pauses_gives_a_slow_body_no_more_time() {
+    let server = start(Server::builder().body_time(ms(300)).body_rate(1_000_000));
+    let mut stream = server.connect();
+    stream.write_all(b"POST /sip HTTP/1.1\r\nhost: x\r\ncontent-length: 30\r\n\r\n").unwrap();
+    for _ in 0..30 {
+        std::thread::sleep(ms(50));
+        let _ = stream.write_all(b"x");
+    }
+    wait_until(|| server.handle.metrics().timed_out_body == 1);
+    let metrics = server.handle.metrics();
+    assert_eq!((metrics.timed_out, metrics.served), (1, 0));
+}
+
+#[test]
+fn times_without_bound_are_no_trouble() {
+    let most = Duration::MAX;
+    let builder = Server::builder().body_time(most).header_time(most).write_time(most);
+    let server = start(builder.keep_alive(most).waiting_time(most).body_rate(1));
+    let mut stream = server.connect();
+    let head =
+        "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    for _ in 0..2 {
+        std::thread::sleep(ms(20));
+        stream.write_all(&[b'x'; 1000]).unwrap();
+    }
+    assert!(rest(&mut stream).ends_with(&"x".repeat(2000)));
+}
+
+#[test]
+fn a_client_that_reads_only_after_its_body_is_sent_learns_that_it_is_too_large() {
+    let server = start(Server::builder());
+    let mut stream = server.connect();
+    let length = 48 << 20;
+    write!(stream, "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n").unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..length >> 20 {
+        stream.write_all(&piece).expect("the server reads on");
+    }
+    let answer = rest(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert_eq!(server.handle.metrics().rejected_body, 1);
+}
+
+#[test]
+fn changes_of_bounds_at_the_same_time_are_all_made() {
+    let server = Server::builder().addr("127.0.0.1:0").build(Router::new()).unwrap();
+    let before = server.handle().bounds();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let handle = server.handle();
+            scope.spawn(move || {
+                for _ in 0..2_000 {
+                    let change = |bounds: &mut Bounds| match n % 2 {
+                        0 => bounds.max_in_flight += 1,
+                        _ => bounds.max_body += 1,
+                    };
+                    handle.set_bounds(change).unwrap();
+                }
+            });
+        }
+    });
+    let after = server.handle().bounds();
+    assert_eq!(after.max_in_flight, before.max_in_flight + 4_000);
+    assert_eq!(after.max_body, before.max_body + 4_000);
+}
+
+#[test]
+fn what_is_met_is_counted() {
+    let server = start(Server::builder().max_connections(1).max_requests(2).keep_alive(ms(50)));
+    let mut stream = server.connect();
+    stream.write_all("GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2).as_bytes()).unwrap();
+    rest(&mut stream);
+    let mut waits = server.connect();
+    waits.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    drop(stream);
+    rest(&mut waits);
+    let metrics = server.handle.metrics();
+    assert_eq!((metrics.max_requests_reached, metrics.timed_out_idle), (1, 1), "{metrics:?}");
+    assert!(metrics.accept_pauses >= 1, "{metrics:?}");
+    assert_eq!((metrics.served, metrics.timed_out, metrics.refused), (3, 0, 0), "{metrics:?}");
 }

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use mainspring::Handle;
 use mainspring::http::{
     Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router, ServerHandle,
+    ServerMetrics,
 };
 use mainspring::time::sleep;
 use serde::{Deserialize, Serialize};
@@ -382,30 +383,44 @@ fn keys(own: &Handles) -> Result<Router, CorsError> {
 }
 
 fn numbers(routes: Counting, own: &Handles) -> Counting {
-    #[derive(Serialize)]
-    struct Performance {
-        connections: usize,
-        in_flight: usize,
-        waiting: usize,
-        served: u64,
-        refused: u64,
-        timed_out: u64,
-    }
     let server = own.server.clone();
     routes.get("/performance", move |_req: Request| {
         let metrics = server.get().map(ServerHandle::metrics);
         async move {
             let metrics = metrics.ok_or_else(|| internal("the server is not known yet"))?;
-            Ok::<_, Error>(Json(Performance {
-                connections: metrics.connections,
-                in_flight: metrics.in_flight,
-                waiting: metrics.waiting,
-                served: metrics.served,
-                refused: metrics.refused,
-                timed_out: metrics.timed_out,
-            }))
+            Ok::<_, Error>(Json(performance(&metrics)))
         }
     })
+}
+
+/// What is there, and how often each bound was met.
+fn performance(metrics: &ServerMetrics) -> BTreeMap<&'static str, u64> {
+    BTreeMap::from([
+        ("connections", metrics.connections as u64),
+        ("in_flight", metrics.in_flight as u64),
+        ("waiting", metrics.waiting as u64),
+        ("afterwork", metrics.afterwork as u64),
+        ("served", metrics.served),
+        ("accept_pauses", metrics.accept_pauses),
+        ("accept_rests", metrics.accept_rests),
+        ("waited", metrics.waited),
+        ("refused", metrics.refused),
+        ("refused_at_once", metrics.refused_at_once),
+        ("refused_after_wait", metrics.refused_after_wait),
+        ("rejected_malformed", metrics.rejected_malformed),
+        ("rejected_target", metrics.rejected_target),
+        ("rejected_head", metrics.rejected_head),
+        ("rejected_body", metrics.rejected_body),
+        ("timed_out", metrics.timed_out),
+        ("timed_out_head", metrics.timed_out_head),
+        ("timed_out_body", metrics.timed_out_body),
+        ("timed_out_write", metrics.timed_out_write),
+        ("timed_out_idle", metrics.timed_out_idle),
+        ("max_requests_reached", metrics.max_requests_reached),
+        ("read_ahead_pauses", metrics.read_ahead_pauses),
+        ("cut_off", metrics.cut_off),
+        ("afterwork_cut_off", metrics.afterwork_cut_off),
+    ])
 }
 
 /// Uses `time` of the CPU, however long that takes.

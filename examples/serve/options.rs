@@ -21,8 +21,9 @@ Bounds, with their defaults:
   --waiting N            requests that wait; further ones get 503 at once (1024)
   --waiting-time SECONDS how long they wait, then 503 (10)
   --requests N           requests on one connection (no bound)
+  --read-ahead N         answers of one connection that its client may leave unread (16)
   --max-body BYTES       a request's body, then 413 (2097152)
-  --header-time SECONDS  a request's head, from accept or the last answer, then 408 (10)
+  --header-time SECONDS  a request's head, from accept or its first byte, then 408 (10)
   --keep-alive SECONDS   an idle connection after an answer (5)
   --body-time SECONDS    a request's body, beside a second for each 256 bytes, then 408 (30)
   --blocking-threads N   threads for handlers that block (64)
@@ -72,6 +73,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
             "--waiting" => server.max_waiting(number(&name, &value()?)?),
             "--waiting-time" => server.waiting_time(seconds(&name, &value()?)?),
             "--requests" => server.max_requests(number(&name, &value()?)?),
+            "--read-ahead" => server.read_ahead(number(&name, &value()?)?),
             "--max-body" => server.max_body(number(&name, &value()?)?),
             "--header-time" => server.header_time(seconds(&name, &value()?)?),
             "--keep-alive" => server.keep_alive(seconds(&name, &value()?)?),
@@ -111,12 +113,14 @@ fn seconds(name: &str, value: &str) -> Result<Duration, String> {
 /// The bounds that hold, in one line.
 pub(crate) fn describe(bounds: &Bounds, blocking: &BlockingLimits, niceness: u8) -> String {
     format!(
-        "{} connections, {} requests in flight, {} waiting for {:?}; bodies of {} bytes; head {:?}, \
-         keep-alive {:?}, body {:?}, write {:?}; {} blocking threads, {} queued, niceness +{}",
+        "{} connections, {} requests in flight, {} waiting for {:?}, {} read ahead; bodies of {} \
+         bytes; head {:?}, keep-alive {:?}, body {:?}, write {:?}; {} blocking threads, {} queued, \
+         niceness +{}",
         bounds.max_connections,
         bounds.max_in_flight,
         bounds.max_waiting,
         bounds.waiting_time,
+        bounds.read_ahead,
         bounds.max_body,
         bounds.header_time,
         bounds.keep_alive,

@@ -62,12 +62,14 @@ impl Admission {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_in_flight(&self, total: usize) {
+    /// As [`Gate::set_total`].
+    pub(super) fn set_in_flight(&self, total: impl FnOnce() -> usize) {
         self.gate.set_total(total);
     }
 
     /// Whole seconds after which those who wait now are expected to have been served, at the rate at
-    /// which requests were answered lately; `served` is how many that were so far.
+    /// which requests were answered lately; `served` is how many that were so far. Where none is
+    /// known, because nobody was refused lately, or none was answered since: how long one may wait.
     pub(super) fn retry_after(&self, served: u64, bounds: &Bounds) -> u64 {
         let rate = self.drain.lock().rate(served, Instant::now());
         let ahead = self.waiting() as f64 + 1.0;
@@ -83,6 +85,10 @@ const LONGEST: u64 = 60;
 /// How long a rate is taken over at least.
 const SAMPLE: Duration = Duration::from_millis(500);
 
+/// How long a rate is taken over at most. There was no crowd for a part of a longer time, and what
+/// was answered then says nothing about how fast one goes.
+const STALE: Duration = Duration::from_secs(10);
+
 /// The rate at which requests are answered, looked at only when one is refused.
 #[derive(Debug, Default)]
 struct Drain {
@@ -92,13 +98,11 @@ struct Drain {
 
 impl Drain {
     fn rate(&mut self, served: u64, now: Instant) -> f64 {
-        let Some((then, before)) = self.last else {
-            self.last = Some((now, served));
-            return self.rate;
-        };
+        let (then, before) = *self.last.get_or_insert((now, served));
         let time = now.saturating_duration_since(then);
         if time >= SAMPLE {
-            self.rate = served.saturating_sub(before) as f64 / time.as_secs_f64();
+            let answered = served.saturating_sub(before) as f64;
+            self.rate = if time > STALE { 0.0 } else { answered / time.as_secs_f64() };
             self.last = Some((now, served));
         }
         self.rate
@@ -161,6 +165,9 @@ mod tests {
         assert_eq!(drain.rate(0, start), 0.0, "not known yet");
         assert_eq!(drain.rate(10, start + Duration::from_secs(1)), 10.0);
         assert_eq!(drain.rate(11, start + Duration::from_millis(1_100)), 10.0, "too soon");
+        // An hour with little to do does not make the server slow.
+        assert_eq!(drain.rate(20, start + Duration::from_secs(3_600)), 0.0, "not known any more");
+        assert_eq!(drain.rate(40, start + Duration::from_secs(3_601)), 20.0);
         let admission = Admission::new(&bounds);
         assert_eq!(admission.retry_after(0, &bounds), 10, "the time that it may wait at most");
         admission.drain.lock().rate = 10.0;

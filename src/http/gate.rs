@@ -38,8 +38,14 @@ impl Gate {
     /// A place, if one is free and nobody waits for it.
     #[inline]
     pub(super) fn enter_now(self: &Arc<Self>) -> Option<Place> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place::new(self, permit))
+        loop {
+            let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+            // One that came back just before the debt was made pays it now.
+            match self.owes() && self.reduce_owed(1) == 1 {
+                true => permit.forget(),
+                false => return Some(Place::new(self, permit)),
+            }
+        }
     }
 
     /// Waits for a place.
@@ -48,21 +54,26 @@ impl Gate {
         Enter { gate: Arc::clone(self), permit: Box::pin(permit) }
     }
 
-    /// Changes the number of places.
-    pub(super) fn set_total(&self, total: usize) {
-        let mut present = self.total.lock();
-        if total > *present {
-            let mut more = total - *present;
-            // What is owed need not be taken away any more.
-            let forgiven = self.reduce_owed(more);
-            more -= forgiven;
-            self.places.add_permits(more);
-        } else {
-            let fewer = *present - total;
+    /// Changes the number of places to what `total` says. Of calls at the same time, the one whose
+    /// `total` is asked last decides.
+    pub(super) fn set_total(&self, total: impl FnOnce() -> usize) {
+        let more = {
+            let mut present = self.total.lock();
+            let before = std::mem::replace(&mut *present, total());
+            let fewer = before.saturating_sub(*present);
             let gone = self.places.forget_permits(fewer);
             self.owed.fetch_add(fewer - gone, Ordering::Relaxed);
-        }
-        *present = total;
+            let more = present.saturating_sub(before);
+            // What is owed need not be taken away any more.
+            more - self.reduce_owed(more)
+        };
+        // Wakes those who wait, which is done under no lock.
+        self.places.add_permits(more);
+    }
+
+    #[inline]
+    fn owes(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0
     }
 
     /// Takes at most `most` off what is owed; tells how much it was.
@@ -110,7 +121,7 @@ impl Drop for Place {
     #[inline]
     fn drop(&mut self) {
         self.gate.taken.fetch_sub(1, Ordering::Relaxed);
-        if self.gate.owed.load(Ordering::Relaxed) > 0
+        if self.gate.owes()
             && self.gate.reduce_owed(1) == 1
             && let Some(permit) = self.permit.take()
         {
@@ -167,7 +178,7 @@ mod tests {
     fn a_lowered_total_takes_effect_as_places_come_back() {
         let gate = Gate::new(3);
         let mut taken: Vec<_> = (0..3).map(|_| gate.enter_now().unwrap()).collect();
-        gate.set_total(1);
+        gate.set_total(|| 1);
         taken.pop();
         assert!(gate.enter_now().is_none(), "owed");
         taken.pop();
@@ -182,12 +193,46 @@ mod tests {
     fn a_raised_total_forgives_what_is_owed_first() {
         let gate = Gate::new(3);
         let taken: Vec<_> = (0..3).map(|_| gate.enter_now().unwrap()).collect();
-        gate.set_total(1);
-        gate.set_total(4);
+        gate.set_total(|| 1);
+        gate.set_total(|| 4);
         let more = gate.enter_now().unwrap();
         assert!(gate.enter_now().is_none());
         drop((taken, more));
         assert_eq!((0..10).map_while(|_| gate.enter_now()).collect::<Vec<_>>().len(), 4);
+    }
+
+    #[test]
+    fn a_debt_is_paid_with_places_that_came_back_just_before() {
+        let gate = Gate::new(3);
+        // As where three come back between the look at what is free and the note of what is not.
+        gate.owed.store(2, Ordering::Relaxed);
+        let only = gate.enter_now().unwrap();
+        assert!(gate.enter_now().is_none(), "more than the total");
+        drop(only);
+        assert!(gate.enter_now().is_some());
+    }
+
+    #[test]
+    fn no_place_is_lost_or_made_while_the_total_changes() {
+        let gate = Gate::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        drop(gate.enter_now());
+                    }
+                });
+            }
+            for round in 0..5_000 {
+                gate.set_total(|| 1 + round % 4);
+            }
+        });
+        gate.set_total(|| 3);
+        let mut all: Vec<_> = (0..10).map_while(|_| gate.enter_now()).collect();
+        assert_eq!((all.len(), gate.taken()), (3, 3));
+        gate.set_total(|| 1);
+        all.clear();
+        assert_eq!((0..10).map_while(|_| gate.enter_now()).collect::<Vec<_>>().len(), 1);
     }
 
     #[test]

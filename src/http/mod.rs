@@ -7,6 +7,7 @@
 //! whose end could be seen differently by somebody else is refused, and the connection closes.
 
 mod admission;
+mod afterwork;
 mod blocking;
 mod body;
 mod bounds;
@@ -14,6 +15,7 @@ pub(crate) mod codec;
 
 pub(crate) mod connection;
 mod cors;
+mod counters;
 mod error;
 mod gate;
 mod incoming;
@@ -27,6 +29,7 @@ mod server;
 mod service;
 pub(crate) mod shared;
 mod sse;
+mod tally;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

@@ -163,9 +163,10 @@ impl Response {
     /// Does `work` when this answer has been sent, or its connection has failed before.
     ///
     /// The client does not wait for it, nor do other requests on its connection: it becomes a task
-    /// of the runtime that serves the connection, and ends unfinished where that ends, which the
-    /// server's shutdown does not wait for. There may be as many at once as clients cause: work that
-    /// takes long takes a permit of a [`Semaphore`](crate::sync::Semaphore) in its handler.
+    /// of the runtime that serves the connection. The server's
+    /// [`shutdown`](super::ServerHandle::shutdown) waits for it within its grace, and drops what is
+    /// not done then. There may be as many at once as clients cause: work that takes long takes a
+    /// permit of a [`Semaphore`](crate::sync::Semaphore) in its handler.
     ///
     /// May be called several times; the works run side by side. A response that never gets to a
     /// connection, because a [`Middleware`](super::Middleware) answered something else, drops them.

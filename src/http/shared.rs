@@ -1,10 +1,12 @@
 //! What the connections of one server have in common.
 
 use super::admission::Admission;
+use super::afterwork::Afterworks;
 use super::bounds::{Bounds, Live};
 use super::codec::Limits;
 use super::codec::encode::DateText;
-use crate::primitives::{AtomicU64, Mutex, Ordering};
+use super::counters::Counters;
+use crate::primitives::Mutex;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,7 @@ pub(crate) struct Shared {
     pub(super) bounds: Live,
     pub(super) admission: Admission,
     pub(crate) counters: Counters,
+    pub(super) afterworks: Afterworks,
     pub(super) buffers: Buffers,
 }
 
@@ -26,13 +29,14 @@ impl Shared {
             admission: Admission::new(&bounds),
             bounds: Live::new(bounds),
             counters: Counters::default(),
+            afterworks: Afterworks::default(),
             buffers: Buffers::default(),
         }
     }
 
     /// Whole seconds after which a request that is refused now may be tried again.
     pub(super) fn retry_after(&self, bounds: &Bounds) -> u64 {
-        self.admission.retry_after(self.counters.served(), bounds)
+        self.admission.retry_after(self.counters.served.get(), bounds)
     }
 }
 
@@ -46,43 +50,6 @@ impl From<Limits> for Bounds {
             max_body: body,
             ..Self::default()
         }
-    }
-}
-
-/// What has happened so far.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    served: AtomicU64,
-    refused: AtomicU64,
-    timed_out: AtomicU64,
-}
-
-impl Counters {
-    /// Requests whose handler answered.
-    pub(crate) fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
-    }
-
-    /// Requests that were answered with 503, for want of a place.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Requests and answers that took too long.
-    pub(crate) fn timed_out(&self) -> u64 {
-        self.timed_out.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_timed_out(&self) {
-        self.timed_out.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_served(&self, n: u64) {
-        self.served.fetch_add(n, Ordering::Relaxed);
     }
 }
 

@@ -95,6 +95,12 @@ impl TcpListener {
         self.source.poll_io(Direction::Read, cx, accept)
     }
 
+    /// Makes the next accept ask the kernel, even if no event has told of a connection.
+    #[cfg(feature = "http")]
+    pub(crate) fn look_again(&self) {
+        self.source.assume_ready(Direction::Read);
+    }
+
     /// The address at which it listens.
     ///
     /// # Errors

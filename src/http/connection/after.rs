@@ -1,14 +1,23 @@
 //! Work that begins when its answer is on its way.
 
 use crate::context;
+use crate::http::afterwork::track;
 use crate::http::response::After;
+use crate::http::shared::Shared;
 use crate::task;
 use std::fmt;
+use std::sync::Arc;
 
 /// Work of answers that are not yet flushed. It begins when it is told to, or when this goes: the
 /// connection has ended then, and work that was promised is done all the same.
 #[derive(Default)]
-pub(super) struct Afterwork(Option<Box<After>>);
+pub(super) struct Afterwork(Option<Works>);
+
+/// At least one, and whose server counts them.
+struct Works {
+    first: Box<After>,
+    shared: Arc<Shared>,
+}
 
 impl Afterwork {
     #[inline]
@@ -16,30 +25,36 @@ impl Afterwork {
         self.0.is_none()
     }
 
-    pub(super) fn of(work: Option<Box<After>>) -> Self {
-        Self(work)
+    #[inline]
+    pub(super) fn of(work: Option<Box<After>>, shared: &Arc<Shared>) -> Self {
+        Self(work.map(|first| Works { first, shared: Arc::clone(shared) }))
     }
 
     /// Takes over what `other` has, ahead of its own: others have little.
     #[inline]
     pub(super) fn join(&mut self, mut other: Self) {
-        let mut end = &mut other.0;
-        while let Some(work) = end {
-            end = &mut work.next;
+        if let Some(mut works) = other.0.take() {
+            let mut end = &mut works.first.next;
+            while let Some(work) = end {
+                end = &mut work.next;
+            }
+            *end = self.0.take().map(|own| own.first);
+            self.0 = Some(works);
         }
-        *end = self.0.take();
-        self.0 = other.0.take();
     }
 
     /// Makes each a task of the runtime that runs here. Without one there is nobody to do it.
     #[cold]
     pub(super) fn start(&mut self) {
-        let current = context::current();
-        while let Some(work) = self.0.take() {
+        let (current, works) = (context::current(), self.0.take());
+        let Some(Works { first, shared }) = works else { return };
+        let mut works = Some(first);
+        while let Some(work) = works {
             let After { future, location, next } = *work;
-            self.0 = next;
+            works = next;
             if let Ok(current) = &current {
-                drop(task::spawn(&*current.spawn, future, location));
+                let tracked = track(Arc::clone(&shared), future);
+                drop(task::spawn(&*current.spawn, tracked, location));
             }
         }
     }

@@ -40,7 +40,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the client to come back later.
     #[cold]
     pub(super) fn answer_busy(&mut self, exchange: &Exchange) {
-        self.shared.counters.add_refused();
         let seconds = self.shared.retry_after(&self.seen.bounds);
         let reason = "the server is busy: try again later";
         let answer = Response::error(StatusCode::SERVICE_UNAVAILABLE, reason)
@@ -89,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let unsent = std::mem::take(&mut body);
             let _ = guarded(move || drop(unsent));
         }
-        let after = Afterwork::of(response.take_after());
+        let after = Afterwork::of(response.take_after(), &self.shared);
         let fields = response.fields();
         if let Some(fields) = fields {
             keep = keep && !encode::asks_to_close(fields);
@@ -120,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             date: self.date.text(),
         };
         head.encode(self.output.head(&self.shared.buffers));
+        self.unsent += 1;
         if bodyless {
             self.after.join(after);
             let _ = guarded(move || drop(body));

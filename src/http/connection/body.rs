@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// Bytes that are read at once of a body that has as many.
-const LARGE_READ: usize = 64 * 1024;
+pub(super) const LARGE_READ: usize = 64 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The body that a request is given: whole where it is all here, else a way to fetch it.
@@ -101,7 +101,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return Poll::Ready(());
                     }
                 }
-                Err(error) => break Err(error.into()),
+                Err(error) => {
+                    self.shared.counters.reject(error);
+                    break Err(error.into());
+                }
             }
             if self.eof {
                 break Err(BodyError::Incomplete);
@@ -160,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 Err(error) => {
+                    self.shared.counters.reject(error);
                     // The answer has been given; a second one would have no request.
                     self.stage = Stage::Closing { linger: true, ended: Ended::Refused(error) };
                     return Poll::Ready(Ok(()));

@@ -9,8 +9,8 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) phase: Phase,
-    /// Changes when the wait begins anew.
-    mark: u64,
+    /// Changes when the wait begins anew; for all but [`Phase::Write`] the number of the request.
+    pub(crate) mark: u64,
 }
 
 impl<S> Connection<S> {
@@ -18,17 +18,12 @@ impl<S> Connection<S> {
     #[inline]
     pub(crate) fn wait(&self) -> Wait {
         let (phase, mark) = match self.phase() {
-            // One time for both: from accept, or from the last answer.
-            Phase::Idle | Phase::Head => (Phase::Head, self.begun),
+            // One time for both, from accept.
+            Phase::Idle if self.begun == 0 => (Phase::Head, self.begun),
             Phase::Write => (Phase::Write, self.output.total),
             other => (other, self.begun),
         };
         Wait { phase, mark }
-    }
-
-    /// Whether no byte of a request has come, after at least one that was answered.
-    pub(crate) fn is_kept_alive(&self) -> bool {
-        self.begun > 0 && self.phase() == Phase::Idle
     }
 
     /// Bytes that came so far.
@@ -49,36 +44,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn expire(&mut self) {
         match self.phase() {
             Phase::Idle => {
+                self.shared.counters.timed_out_idle.one();
                 self.stage = Stage::Closing { linger: false, ended: Ended::TimedOut };
             }
-            Phase::Head => self.refuse_late("the request's head took too long"),
+            Phase::Head => {
+                self.shared.counters.timed_out_head.one();
+                self.refuse_late("the request's head took too long");
+            }
             Phase::Waiting => {
                 let stage = std::mem::replace(&mut self.stage, Stage::Head);
                 if let Stage::Waiting(waiting, exchange) = stage {
                     drop(waiting);
+                    self.shared.counters.refused_after_wait.one();
                     self.answer_busy(&exchange);
                 }
             }
             Phase::Body => {
+                self.shared.counters.timed_out_body.one();
                 let stage = std::mem::replace(&mut self.stage, Stage::Head);
                 let answer_has_begun = !matches!(stage, Stage::Handling(..));
                 let _ = guarded(move || drop(stage));
                 if answer_has_begun {
-                    self.shared.counters.add_timed_out();
                     self.stage = Stage::Closing { linger: false, ended: Ended::TimedOut };
                 } else {
                     self.refuse_late("the request's body took too long");
                 }
             }
             // There is no way to tell a peer that takes nothing.
-            Phase::Write => self.shared.counters.add_timed_out(),
+            Phase::Write => self.shared.counters.timed_out_write.one(),
             // A handler has the time that it takes, and lingering is not the peer's due.
             Phase::Handler | Phase::Linger => {}
         }
     }
 
+    /// Ends here and now. What the handler and the answer's body leave behind may panic.
+    #[cold]
+    pub(crate) fn abandon(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Done);
+        let _ = guarded(move || drop(stage));
+    }
+
     fn refuse_late(&mut self, reason: &str) {
-        self.shared.counters.add_timed_out();
         self.refuse(StatusCode::REQUEST_TIMEOUT, reason, Ended::TimedOut);
     }
 }

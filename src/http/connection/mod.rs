@@ -37,7 +37,10 @@ mod answer;
 mod body;
 #[cfg(all(test, not(loom)))]
 mod body_tests;
+#[cfg(all(test, not(loom)))]
+mod bounds_tests;
 mod buffers;
+mod closing;
 mod expiry;
 pub(crate) use expiry::Wait;
 #[cfg(all(test, not(loom)))]
@@ -53,7 +56,7 @@ use super::codec::{self, Decoder, Event, Head};
 use super::gate::Place;
 use super::incoming::Supply;
 use super::request::Request;
-use super::response::{Response, Stream};
+use super::response::Stream;
 use super::service::{ResponseFuture, Service};
 use super::shared::{Date, Shared};
 use crate::coop;
@@ -72,10 +75,6 @@ use std::task::{Context, Poll, ready};
 
 /// Bytes of a body that nobody read which are read for it, so that the connection can go on.
 const DRAIN_MAX: u64 = 64 * 1024;
-
-/// Bytes that are read and thrown away after the last answer, so that closing does not reset the
-/// connection before the peer has read it (RFC 9112, section 9.6).
-const LINGER_MAX: u64 = 256 * 1024;
 
 /// One connection, served until it ends.
 pub(crate) struct Connection<S> {
@@ -104,6 +103,10 @@ pub(crate) struct Connection<S> {
     received: u64,
     /// Requests whose head was complete.
     begun: u64,
+    /// Answers since the output was empty.
+    unsent: usize,
+    /// No request is taken before the peer takes answers; counted already.
+    paused: bool,
 }
 
 /// How a connection went.
@@ -218,6 +221,8 @@ impl<S> Connection<S> {
             seen,
             received: 0,
             begun: 0,
+            unsent: 0,
+            paused: false,
             decoder: Decoder::new(),
             input: Input::default(),
             output: Output::default(),
@@ -262,16 +267,20 @@ impl<S> Connection<S> {
     pub(crate) fn phase(&self) -> Phase {
         match &self.stage {
             Stage::Lingering { .. } | Stage::Done => Phase::Linger,
+            // These wait for something else than the peer's taking, also where it takes nothing
+            // meanwhile: its time for that follows.
+            Stage::Waiting(..) => Phase::Waiting,
+            Stage::Handling(_, exchange) | Stage::Answering(_, exchange)
+                if exchange.body.as_ref().is_some_and(|body| body.channel().is_wanted()) =>
+            {
+                Phase::Body
+            }
             _ if !self.output.is_empty() => Phase::Write,
             Stage::Head if self.input.is_empty() => Phase::Idle,
             Stage::Head => Phase::Head,
             Stage::Draining(_) => Phase::Body,
             Stage::Closing { .. } => Phase::Write,
-            Stage::Waiting(..) => Phase::Waiting,
-            Stage::Handling(_, exchange) | Stage::Answering(_, exchange) => match &exchange.body {
-                Some(body) if body.channel().is_wanted() => Phase::Body,
-                _ => Phase::Handler,
-            },
+            Stage::Handling(..) | Stage::Answering(..) => Phase::Handler,
         }
     }
 }
@@ -301,7 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
             }
         };
         if this.counted != this.served {
-            this.shared.counters.add_served(this.served - this.counted);
+            this.shared.counters.served.add(this.served - this.counted);
             this.counted = this.served;
         }
         let ended = ready!(ended);
@@ -316,8 +325,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Looks for the next request among what was read, then reads.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_full() {
-            ready!(self.poll_flush(cx))?;
+        if self.output.is_full() || self.unsent >= self.seen.bounds.read_ahead {
+            ready!(self.poll_catch_up(cx))?;
         }
         if !self.input.is_empty() {
             // A peer whose next request is always here must not keep its neighbours waiting.
@@ -334,6 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Ok((n, _more)) => self.input.consume(n),
                 Err(error) => {
+                    self.shared.counters.reject(error);
                     self.refuse(error.status(), error.reason(), Ended::Refused(error));
                     return Poll::Ready(Ok(()));
                 }
@@ -343,11 +353,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.eof {
             match self.input.is_empty() {
                 true => self.stage = Stage::Closing { linger: false, ended: Ended::ByPeer },
-                false => self.refuse(
-                    StatusCode::BAD_REQUEST,
-                    "the request ended before it was complete",
-                    Ended::Truncated,
-                ),
+                false => {
+                    self.shared.counters.rejected_malformed.one();
+                    let reason = "the request ended before it was complete";
+                    self.refuse(StatusCode::BAD_REQUEST, reason, Ended::Truncated);
+                }
             }
             return Poll::Ready(Ok(()));
         }
@@ -369,16 +379,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.begun += 1;
         self.shared.bounds.refresh(&mut self.seen);
         let mut exchange = Exchange::new(&head);
-        exchange.keep_alive &= self.begun < self.seen.bounds.max_requests;
+        if self.begun >= self.seen.bounds.max_requests {
+            self.shared.counters.max_requests_reached.one();
+            exchange.keep_alive = false;
+        }
+        exchange.keep_alive &= !self.seen.bounds.keep_alive.is_zero();
         let body = self.begin_body(&head, &mut exchange);
         let request = Request::new(head, body);
         match self.shared.admission.ask(&self.seen.bounds) {
             Admitted::Now(place) => self.call(request, exchange, place),
             Admitted::Later(waits) => {
+                self.shared.counters.waited.one();
                 self.stage = Stage::Waiting(Box::new((waits, request)), exchange);
             }
             Admitted::Full => {
                 drop(request);
+                self.shared.counters.refused_at_once.one();
                 self.answer_busy(&exchange);
             }
         }
@@ -388,10 +404,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Stage::Waiting(waiting, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
         let Poll::Ready(place) = Pin::new(&mut waiting.0).poll(cx) else {
             self.send_off(cx)?;
+            self.watch_peer(cx)?;
             return Poll::Pending;
         };
         if let Stage::Waiting(waiting, exchange) = std::mem::replace(&mut self.stage, Stage::Head) {
-            self.call(waiting.1, exchange, place);
+            let (waits, request) = *waiting;
+            drop(waits);
+            self.call(request, exchange, place);
         }
         Poll::Ready(Ok(()))
     }
@@ -459,7 +478,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// for what is being done then. What it sends instead is kept for later, one read of it. (A
     /// peer that only ends its side may wait for its answer.)
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let (Stage::Handling(_, exchange) | Stage::Answering(_, exchange)) = &self.stage else {
+        let (Stage::Waiting(_, exchange)
+        | Stage::Handling(_, exchange)
+        | Stage::Answering(_, exchange)) = &self.stage
+        else {
             return Ok(());
         };
         if exchange.body.is_none() && !self.eof && self.input.is_empty() && self.output.is_empty() {
@@ -477,31 +499,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush(cx))?;
-        let Stage::Closing { linger, ended } = self.stage else { return Poll::Ready(Ok(())) };
-        // A peer that is gone already has nothing to be told.
-        let shut = ready!(Pin::new(&mut self.io).poll_close(cx));
-        let left = if linger && shut.is_ok() && !self.eof { LINGER_MAX } else { 0 };
-        self.input.release(&self.shared.buffers);
-        self.stage = Stage::Lingering { left, ended };
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let filled = ready!(self.poll_fill(cx, 0));
-        let n = self.input.len() as u64;
-        self.input.consume(self.input.len());
-        if let Stage::Lingering { left, .. } = &mut self.stage {
-            // A reset is an end like another here.
-            *left = if filled.is_err() || self.eof { 0 } else { left.saturating_sub(n) };
+    /// Flushes because as many answers wait as may.
+    fn poll_catch_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = self.poll_flush(cx);
+        if polled.is_pending() {
+            // A spent budget is no pause.
+            self.send_off(cx)?;
         }
-        Poll::Ready(Ok(()))
+        let was_paused = std::mem::replace(&mut self.paused, !self.output.is_empty());
+        if self.paused && !was_paused {
+            self.shared.counters.read_ahead_pauses.one();
+        }
+        polled
     }
 
     #[inline]
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.output.poll_flush(&mut self.io, cx, &self.shared.buffers))?;
+        self.unsent = 0;
         if !self.after.is_empty() {
             self.after.start();
         }
@@ -515,13 +530,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.received += n as u64;
         self.eof |= n == 0;
         Poll::Ready(Ok(()))
-    }
-
-    /// Answers what is no request, behind the answers to those that were, and closes.
-    #[cold]
-    fn refuse(&mut self, status: StatusCode, reason: &str, ended: Ended) {
-        self.write(Response::error(status, reason), &Exchange::NONE);
-        self.stage = Stage::Closing { linger: true, ended };
     }
 }
 

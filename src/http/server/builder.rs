@@ -61,6 +61,8 @@ impl ServerBuilder {
         waiting_time: Duration;
         /// Requests on one connection; by default no bound. See [`Bounds::max_requests`].
         max_requests: u64;
+        /// Answers of one connection that may wait for the client; by default 16. See [`Bounds::read_ahead`].
+        read_ahead: usize;
         /// Bytes of a request's head; by default 32 KiB. See [`Bounds::max_head`].
         max_head: usize;
         /// Field lines of a request; by default 100. See [`Bounds::max_headers`].
@@ -75,7 +77,7 @@ impl ServerBuilder {
         keep_alive: Duration;
         /// How long a body may take beside what its rate earns; by default 30 s. See [`Bounds::body_time`].
         body_time: Duration;
-        /// Bytes of a body per second that earn it more time; by default 256. See [`Bounds::body_rate`].
+        /// Bytes of a body that earn it a second more; by default 256. See [`Bounds::body_rate`].
         body_rate: u64;
         /// How long a client may take nothing of its answer; by default 30 s. See [`Bounds::write_time`].
         write_time: Duration;
@@ -113,9 +115,9 @@ impl ServerBuilder {
 
     /// What is to be done when the last connection has ended, before [`run`](Server::run) returns.
     ///
-    /// May be called several times; the last is done first. All together have as much time as the
-    /// connections had, counted anew, and at least 1 s; what is not done by then is dropped, and
-    /// counted in [`Drained`](super::Drained).
+    /// May be called several times; the last is done first. All together have what the connections
+    /// have left of the grace that [`shutdown`](super::ServerHandle::shutdown) was given, and at
+    /// least 1 s; what is not done by then is dropped, and counted in [`Drained`](super::Drained).
     pub fn on_stop<F, Fut>(mut self, stop: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,

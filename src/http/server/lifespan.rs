@@ -1,7 +1,7 @@
 //! What a program does around the life of its server.
 
 use super::State;
-use crate::time::timeout;
+use crate::time::{Instant, timeout};
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-/// The least time for what is done at the end.
+/// The least time for what is done at the end, however little is left of the grace.
 const LEAST: Duration = Duration::from_secs(1);
 
 type StartFuture = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>;
@@ -73,8 +73,8 @@ impl Lifespan {
         Ok(Started::All)
     }
 
-    /// Stops, the last thing first; tells how many were dropped when `grace` was over.
-    pub(super) async fn stop(self, grace: Duration) -> usize {
+    /// Stops, the last thing first; tells how many were dropped at `ends_at`.
+    pub(super) async fn stop(self, ends_at: Instant) -> usize {
         let mut left = self.stops.len();
         let stopping = async {
             for stop in self.stops.into_iter().rev() {
@@ -83,7 +83,8 @@ impl Lifespan {
             }
         };
         // Which of the two it was is seen by what is left.
-        let _ = timeout(grace.max(LEAST), stopping).await;
+        let left_of_grace = ends_at.saturating_duration_since(Instant::now());
+        let _ = timeout(left_of_grace.max(LEAST), stopping).await;
         left
     }
 }

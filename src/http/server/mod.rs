@@ -2,19 +2,23 @@
 
 mod builder;
 mod lifespan;
+mod metrics;
 mod serve;
 mod timed;
 
 pub use builder::{BuildError, ServerBuilder};
 pub use lifespan::RunError;
+pub use metrics::ServerMetrics;
 
 use super::bounds::{BadBound, Bounds};
 use super::gate::Gate;
 use super::service::Service;
 use super::shared::Shared;
+use super::tally::Tally;
 use crate::net::TcpListener;
-use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::primitives::Mutex;
 use crate::sync::Event;
+use crate::time::Instant;
 use lifespan::{Lifespan, Started};
 use std::fmt;
 use std::net::SocketAddr;
@@ -56,16 +60,11 @@ struct State {
     /// One place for each connection, and one for the next, that is waited for.
     places: Arc<Gate>,
     /// How many of the places are connections.
-    open: AtomicUsize,
-    /// Set when the last connection ends.
-    empty: Event,
+    open: Tally,
     /// Set when the server is to end.
     stop: Event,
-    /// Held while the bounds are changed, so that the parts of a change stay together.
-    changing: Mutex<()>,
-    /// How long connections may take to end after that.
-    grace: Mutex<Option<Duration>>,
-    cut_off: AtomicU64,
+    /// When the last connection must have ended then.
+    ends_at: Mutex<Option<Instant>>,
 }
 
 impl Server {
@@ -110,7 +109,7 @@ impl Server {
             return Ok(state.drained(0));
         }
         let ended = serve::run(listener, Arc::clone(&state)).await;
-        let unstopped = lifespan.stop(state.grace()).await;
+        let unstopped = lifespan.stop(state.ends_at()).await;
         ended.map_err(RunError::Accept)?;
         Ok(state.drained(unstopped))
     }
@@ -126,12 +125,9 @@ impl Server {
             service,
             places: Gate::new(bounds.max_connections),
             shared: Arc::new(Shared::new(bounds)),
-            open: AtomicUsize::new(0),
-            empty: Event::new(),
+            open: Tally::default(),
             stop: Event::new(),
-            changing: Mutex::new(()),
-            grace: Mutex::new(None),
-            cut_off: AtomicU64::new(0),
+            ends_at: Mutex::new(None),
         };
         Self { listener, local_addr, state: Arc::new(state), lifespan }
     }
@@ -150,43 +146,32 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Ends the server within `grace`.
+    /// Ends the server within `grace`, counted from this call.
     ///
-    /// It stops accepting at once, but for connections that the kernel has completed, as far as
-    /// [`max_connections`](ServerBuilder::max_connections) lets them in. Connections between requests are closed, others after the answer
-    /// to their present request, which says `Connection: close`. What has not ended after `grace`
-    /// is cut off. Only the first call counts.
+    /// Nobody new is accepted, but connections that the kernel has completed already are, as places
+    /// among [`max_connections`](ServerBuilder::max_connections) come free. Connections between
+    /// requests are closed, others after the answer to their present request, which says
+    /// `Connection: close`. Then work after answers ([`Response::after`](super::Response::after)) is
+    /// waited for. What has not ended after `grace` is cut off. Only the first call counts.
     pub fn shutdown(&self, grace: Duration) {
-        let mut first = self.state.grace.lock();
-        if first.is_none() {
-            *first = Some(grace);
-        }
-        drop(first);
+        let now = Instant::now();
+        self.state.ends_at.lock().get_or_insert(now + grace);
         self.state.stop.set();
     }
 
     /// How many requests were answered by a handler so far, or with 500 for one that panicked.
     pub fn served(&self) -> u64 {
-        self.state.shared.counters.served()
+        self.state.shared.counters.served.get()
     }
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        self.state.open.load(Ordering::Relaxed)
+        self.state.open.get()
     }
 
-    /// What the server does at this moment, and has done so far.
+    /// What the server does at this moment, and how often each of its bounds was met so far.
     pub fn metrics(&self) -> ServerMetrics {
-        let shared = &self.state.shared;
-        ServerMetrics {
-            connections: self.connections(),
-            in_flight: shared.admission.in_flight(),
-            waiting: shared.admission.waiting(),
-            served: shared.counters.served(),
-            refused: shared.counters.refused(),
-            timed_out: shared.counters.timed_out(),
-            cut_off: self.state.cut_off.load(Ordering::Relaxed),
-        }
+        ServerMetrics::of(&self.state)
     }
 
     /// The bounds that hold now.
@@ -198,7 +183,9 @@ impl ServerHandle {
     ///
     /// Connections learn of it with their next request. A number that is lowered below what is there
     /// ends nothing: it holds once as many have ended.
-    /// Of two calls at the same time the later one's bounds hold.
+    ///
+    /// No change is lost to another at the same time: where somebody else was first, `change` is
+    /// called again, with the bounds as they are then. So it must not change bounds by other means.
     ///
     /// # Errors
     ///
@@ -215,37 +202,23 @@ impl ServerHandle {
     /// assert_eq!(handle.bounds().max_in_flight, 20);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn set_bounds(&self, change: impl FnOnce(&mut Bounds)) -> Result<(), BadBound> {
-        let mut bounds = self.bounds();
-        // The user's code runs under no lock.
-        change(&mut bounds);
-        bounds.check()?;
-        let _one_at_a_time = self.state.changing.lock();
-        self.state.places.set_total(bounds.max_connections);
-        self.state.shared.admission.set_in_flight(bounds.max_in_flight);
-        self.state.shared.bounds.set(bounds);
+    pub fn set_bounds(&self, mut change: impl FnMut(&mut Bounds)) -> Result<(), BadBound> {
+        let live = &self.state.shared.bounds;
+        loop {
+            let old = live.get();
+            let mut new = Bounds::clone(&old);
+            // The user's code runs under no lock.
+            change(&mut new);
+            new.check()?;
+            if live.replace(&old, Arc::new(new)) {
+                break;
+            }
+        }
+        // What holds by now, if that is a later change: the order of these calls is open.
+        self.state.places.set_total(|| live.get().max_connections);
+        self.state.shared.admission.set_in_flight(|| live.get().max_in_flight);
         Ok(())
     }
-}
-
-/// What a server does, in numbers; made by [`ServerHandle::metrics`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerMetrics {
-    /// Connections that are open.
-    pub connections: usize,
-    /// Requests that handlers work on.
-    pub in_flight: usize,
-    /// Requests that wait for a handler.
-    pub waiting: usize,
-    /// Requests that were answered by a handler.
-    pub served: u64,
-    /// Requests that were answered with 503, for want of a place.
-    pub refused: u64,
-    /// Requests and answers whose client took too long.
-    pub timed_out: u64,
-    /// Connections that were cut off at the end of the server.
-    pub cut_off: u64,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -262,21 +235,26 @@ pub struct Drained {
     pub served: u64,
     /// Connections that were still to be answered when the time for that was over.
     pub cut_off: u64,
+    /// Works after answers ([`Response::after`](super::Response::after)) that were not done then.
+    pub afterwork_cut_off: u64,
     /// What was given to [`on_stop`](ServerBuilder::on_stop) and was not done when the time for it was
     /// over.
     pub unstopped: usize,
 }
 
 impl State {
-    fn grace(&self) -> Duration {
-        self.grace.lock().unwrap_or(Duration::ZERO)
+    /// When the server must have ended, once it was told to.
+    fn ends_at(&self) -> Instant {
+        self.ends_at.lock().unwrap_or_else(Instant::now)
     }
 
     fn drained(&self, unstopped: usize) -> Drained {
+        let counters = &self.shared.counters;
         Drained {
             unstopped,
-            served: self.shared.counters.served(),
-            cut_off: self.cut_off.load(Ordering::Relaxed),
+            served: counters.served.get(),
+            cut_off: counters.cut_off.get(),
+            afterwork_cut_off: counters.afterwork_cut_off.get(),
         }
     }
 }

@@ -4,12 +4,13 @@ use super::State;
 use super::timed::{End, Timed};
 use crate::context;
 use crate::coop;
+use crate::http::afterwork::before;
 use crate::http::connection::Connection;
 use crate::http::gate::Place;
 use crate::net::{TcpListener, TcpStream};
-use crate::primitives::Ordering;
 use crate::task;
 use crate::time::sleep;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::future::Future;
 use std::io;
@@ -22,31 +23,40 @@ use std::time::Duration;
 /// How long accepting rests when no descriptor is left: an edge will not come again for what waits.
 const REST: Duration = Duration::from_millis(100);
 
+/// Connections that the kernel may hold ready, and so the most that are taken after the stop.
+const QUEUE: usize = 4_096;
+
 pub(super) async fn run(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
     let accepted = accept_until_stopped(&listener, &state).await;
     drop(listener);
     accepted?;
     // Each connection ends within the grace.
-    loop {
-        state.empty.clear();
-        if state.open.load(Ordering::Acquire) == 0 {
-            return Ok(());
-        }
-        state.empty.wait().await;
-    }
+    state.open.none().await;
+    // What they have left behind has been counted by now.
+    state.shared.afterworks.end(state.ends_at()).await;
+    Ok(())
 }
 
 async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io::Result<()> {
+    let counters = &state.shared.counters;
     let mut stop = pin!(state.stop.wait());
     loop {
-        let Some(place) = until(stop.as_mut(), state.places.enter()).await else {
-            return accept_the_rest(listener, state, None).await;
+        let place = match state.places.enter_now() {
+            Some(place) => place,
+            None => {
+                counters.accept_pauses.one();
+                match until(stop.as_mut(), state.places.enter()).await {
+                    Some(place) => place,
+                    None => return accept_the_rest(listener, state, None).await,
+                }
+            }
         };
         match until(stop.as_mut(), listener.accept()).await {
             None => return accept_the_rest(listener, state, Some(place)).await,
             Some(Ok((stream, _peer))) => begin(state, stream, place)?,
             Some(Err(error)) if concerns_one_connection(&error) => {}
             Some(Err(error)) if is_exhaustion(&error) => {
+                counters.accept_rests.one();
                 if until(stop.as_mut(), sleep(REST)).await.is_none() {
                     return accept_the_rest(listener, state, Some(place)).await;
                 }
@@ -56,17 +66,28 @@ async fn accept_until_stopped(listener: &TcpListener, state: &Arc<State>) -> io:
     }
 }
 
-/// Serves those whose connection the kernel had completed when the server was told to end, as far as
-/// there are places for them.
+/// Serves those whose connection the kernel had completed when the server was told to end, as there
+/// are places for them, within its grace.
 async fn accept_the_rest(
     listener: &TcpListener,
     state: &Arc<State>,
     mut place: Option<Place>,
 ) -> io::Result<()> {
-    loop {
-        let Some(free) = place.take().or_else(|| state.places.enter_now()) else {
-            return Ok(());
+    // No room for more in the kernel's queue: those who come now ask again, and find nobody (one at
+    // a time may slip through). Where this fails, they wait in vain, as they did elsewhere.
+    let _ = rustix::net::listen(listener, 0);
+    for _ in 0..QUEUE {
+        let free = match place.take().or_else(|| state.places.enter_now()) {
+            Some(free) => free,
+            // The end need not be waited for where nobody wants a place.
+            None if is_queue_empty(listener) => return Ok(()),
+            None => match before(state.ends_at(), state.places.enter()).await {
+                Some(free) => free,
+                None => return Ok(()),
+            },
         };
+        // A spent budget, or an event that was not told yet, does not mean that nobody is there.
+        listener.look_again();
         let waiting = std::future::poll_fn(|cx| match listener.poll_accept(cx) {
             Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
             Poll::Pending => Poll::Ready(None),
@@ -74,9 +95,24 @@ async fn accept_the_rest(
         match coop::unconstrained(waiting).await {
             Some(Ok((stream, _peer))) => begin(state, stream, free)?,
             Some(Err(error)) if concerns_one_connection(&error) => place = Some(free),
+            Some(Err(error)) if is_exhaustion(&error) => {
+                state.shared.counters.accept_rests.one();
+                if before(state.ends_at(), sleep(REST)).await.is_none() {
+                    return Ok(());
+                }
+                place = Some(free);
+            }
             Some(Err(_)) | None => return Ok(()),
         }
+        coop::consume_budget().await;
     }
+    Ok(())
+}
+
+/// Whether nobody waits to be accepted.
+fn is_queue_empty(listener: &TcpListener) -> bool {
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut asked, Some(&Timespec::default())), Ok(0))
 }
 
 /// Gives a connection to a task of its own.
@@ -99,16 +135,14 @@ struct Open {
 
 impl Open {
     fn new(state: Arc<State>, place: Place) -> Self {
-        state.open.fetch_add(1, Ordering::Relaxed);
+        state.open.add();
         Self { state, _place: place }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.state.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.state.empty.set();
-        }
+        self.state.open.remove();
     }
 }
 
@@ -118,7 +152,7 @@ async fn serve(stream: TcpStream, place: Open) {
     let connection = Connection::new(stream, service, Arc::clone(&state.shared));
     let stop = pin!(state.stop.wait());
     if Timed::new(connection, state, stop).await == End::CutOff {
-        state.cut_off.fetch_add(1, Ordering::Relaxed);
+        state.shared.counters.cut_off.one();
     }
 }
 

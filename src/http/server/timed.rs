@@ -39,19 +39,21 @@ pub(super) struct Timed<'a, S> {
     asked: bool,
     ending: Option<Ending>,
     wait: Option<Wait>,
+    /// When that began; earlier by what was used before where it goes on.
     since: Instant,
-    /// What had come when the wait began.
-    received: u64,
+    body: BodyTime,
     timer: Sleep,
 }
 
-/// When the present wait began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Measured {
-    /// At an earlier poll.
-    Before,
-    /// In this one.
-    Now,
+/// How long a request's body was waited for. A handler that does something between two pieces
+/// interrupts the wait, and the client must not gain by that.
+#[derive(Default)]
+struct BodyTime {
+    /// The number of the request.
+    of: u64,
+    spent: Duration,
+    /// What had come on the connection when the wait began first.
+    received: u64,
 }
 
 /// The times of a connection whose server was told to end.
@@ -70,8 +72,8 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
     ) -> Self {
         let since = Instant::now();
         let timer = sleep_until(since + connection.bounds().header_time);
-        let (asked, ending, wait, received) = (false, None, None, 0);
-        Self { connection, state, stop, asked, ending, wait, since, received, timer }
+        let (asked, ending, wait, body) = (false, None, None, BodyTime::default());
+        Self { connection, state, stop, asked, ending, wait, since, body, timer }
     }
 
     /// Whether the server was told to end, and this connection does not know yet.
@@ -88,58 +90,68 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
     }
 
     fn begin_to_end(&mut self) {
-        let (now, grace) = (Instant::now(), self.state.grace());
-        let quiet = QUIET.min(grace / 2);
+        let (now, cut_off) = (Instant::now(), self.state.ends_at());
+        let quiet = QUIET.min(cut_off.saturating_duration_since(now) / 2);
         let listens = !quiet.is_zero();
-        self.ending = Some(Ending { quiet: now + quiet, listens, cut_off: now + grace });
+        self.ending = Some(Ending { quiet: now + quiet, listens, cut_off });
         match listens {
             true => self.connection.stop_soon(),
             false => self.connection.stop(),
         }
-        self.look_again();
     }
 
-    /// The order to end may be here sooner than the event that tells of a request.
-    fn look_again(&self) {
-        self.connection.io().look_again();
-    }
-
-    /// When the time is over for what the connection waits for; measured anew where that changed.
-    fn deadline(&mut self) -> (Instant, Measured) {
+    /// Measures anew where the connection waits for something else than before. Returns the moment if
+    /// the clock was read for that.
+    fn measure(&mut self) -> Option<Instant> {
         let wait = self.connection.wait();
-        let mut measured = Measured::Before;
-        if self.wait != Some(wait) {
-            self.wait = Some(wait);
-            self.since = Instant::now();
-            self.received = self.connection.received();
-            measured = Measured::Now;
+        // A part of a head that turned out to be an empty line is not a new beginning.
+        let head = Wait { phase: Phase::Head, ..wait };
+        if self.wait == Some(wait) || (wait.phase == Phase::Idle && self.wait == Some(head)) {
+            return None;
         }
-        let bounds = self.connection.bounds();
-        let time = match wait.phase {
-            Phase::Idle | Phase::Head if self.connection.is_kept_alive() => bounds.keep_alive,
-            Phase::Idle | Phase::Head => bounds.header_time,
-            Phase::Waiting => bounds.waiting_time,
-            Phase::Body => {
-                let came = self.connection.received() - self.received;
-                bounds.body_time + Duration::from_secs(came / bounds.body_rate)
+        let now = Instant::now();
+        if self.wait.is_some_and(|before| before.phase == Phase::Body) {
+            self.body.spent = now - self.since;
+        }
+        self.wait = Some(wait);
+        self.since = now;
+        if wait.phase == Phase::Body {
+            if self.body.of != wait.mark {
+                let (of, received) = (wait.mark, self.connection.received());
+                self.body = BodyTime { of, received, spent: Duration::ZERO };
             }
-            Phase::Write => bounds.write_time,
-            Phase::Linger => LINGER,
-            Phase::Handler => Duration::MAX,
+            self.since = now - self.body.spent;
+        }
+        Some(now)
+    }
+
+    /// When the time is over for what the connection waits for.
+    fn deadline(&self) -> Instant {
+        let bounds = self.connection.bounds();
+        let time = match self.wait.map(|wait| wait.phase) {
+            Some(Phase::Idle) => bounds.keep_alive,
+            Some(Phase::Head) => bounds.header_time,
+            Some(Phase::Waiting) => bounds.waiting_time,
+            Some(Phase::Body) => {
+                let came = self.connection.received() - self.body.received;
+                bounds.body_time.saturating_add(earned(came, bounds.body_rate))
+            }
+            Some(Phase::Write) => bounds.write_time,
+            Some(Phase::Linger) => LINGER,
+            Some(Phase::Handler) | None => Duration::MAX,
         };
         let deadline = self.since + time;
-        let deadline = match &self.ending {
+        match &self.ending {
             None => deadline,
             Some(Ending { quiet, listens: true, .. }) => deadline.min(*quiet),
             Some(Ending { cut_off, .. }) => deadline.min(*cut_off),
-        };
-        (deadline, measured)
+        }
     }
 
     /// Whether the timer need not be asked: it is armed, with this task's waker, for a moment that
     /// was not there when the clock was read just now. So it goes for most requests.
-    fn has_time(&self, measured: Measured) -> bool {
-        measured == Measured::Now && self.timer.armed_for().is_some_and(|at| self.since < at)
+    fn has_time(&self, read: Option<Instant>) -> bool {
+        read.is_some_and(|now| self.timer.armed_for().is_some_and(|at| now < at))
     }
 
     /// The timer has fired; what follows from that.
@@ -153,7 +165,6 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
             if ending.listens && now >= ending.quiet {
                 ending.listens = false;
                 self.connection.stop();
-                self.look_again();
                 return None;
             }
         }
@@ -176,14 +187,20 @@ impl<S: Future<Output = ()>> Future for Timed<'_, S> {
             if this.must_end(cx) {
                 this.begin_to_end();
             }
+            if this.ending.is_some() {
+                // What is to be done, here or there, may be known sooner than the event that tells
+                // of a request, and an idle connection is closed then.
+                this.connection.io().look_again();
+            }
             if Pin::new(&mut this.connection).poll(cx).is_ready() {
                 return Poll::Ready(End::ByItself);
             }
-            let (deadline, measured) = this.deadline();
+            let read = this.measure();
+            let deadline = this.deadline();
             if this.timer.deadline() != deadline {
                 this.timer.reset(deadline);
             }
-            if this.has_time(measured) {
+            if this.has_time(read) {
                 return Poll::Pending;
             }
             // A handler that spends the whole budget in each poll must not keep its time from being
@@ -193,8 +210,32 @@ impl<S: Future<Output = ()>> Future for Timed<'_, S> {
                 return Poll::Pending;
             }
             if let Some(end) = this.expire() {
+                this.connection.abandon();
                 return Poll::Ready(end);
             }
         }
+    }
+}
+
+/// The time that bytes of a body earn at `rate` of them per second.
+fn earned(bytes: u64, rate: u64) -> Duration {
+    let nanos = u128::from(bytes % rate) * 1_000_000_000 / u128::from(rate);
+    // The rest of a division by the rate: less than a second.
+    Duration::from_secs(bytes / rate).saturating_add(Duration::from_nanos(nanos as u64))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::earned;
+    use std::time::Duration;
+
+    #[test]
+    fn bytes_earn_time_in_proportion() {
+        assert_eq!(earned(0, 256), Duration::ZERO);
+        assert_eq!(earned(640, 256), Duration::from_millis(2_500));
+        assert_eq!(earned(150_000, 1_000_000), Duration::from_millis(150));
+        assert_eq!(earned(u64::MAX, 1), Duration::from_secs(u64::MAX));
+        assert_eq!(earned(u64::MAX, u64::MAX), Duration::from_secs(1));
+        assert!(earned(u64::MAX - 1, u64::MAX) < Duration::from_secs(1));
     }
 }

@@ -63,12 +63,11 @@ impl<T: AsFd> Source<T> {
         self.registration.suppose(direction);
     }
 
-    /// Waits until the connection is gone in both directions, in the place of a `poll_…` function
-    /// that reads.
+    /// Waits until the connection is gone in both directions; only the last caller is woken.
     pub(crate) fn poll_hangup(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let current = context::current().ok();
         let reactor = current.as_ref().map(|current| current.driver.reactor());
-        self.registration.poll_hangup(self.get().as_fd(), reactor, &mut WaitKey::Poll, cx)
+        self.registration.poll_hangup(self.get().as_fd(), reactor, cx)
     }
 
     /// Makes attempts in `direction` until one does not block, for a `poll_…` function.

@@ -277,8 +277,8 @@ impl TcpStream {
     /// were shut down.
     ///
     /// Unlike a read it finds that out in front of data that nobody has read, and takes nothing. A
-    /// peer that has ended what it sends may still read, so that is not waited for. Of this and the
-    /// `poll_read` of [`AsyncRead`](futures_io::AsyncRead) only the last caller is woken.
+    /// peer that has ended what it sends may still read, so that is not waited for. Only the last
+    /// caller is woken.
     ///
     /// # Errors
     ///

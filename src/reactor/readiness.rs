@@ -70,11 +70,13 @@ impl News {
     }
 
     /// Whether somebody who waits in `direction` is concerned.
-    ///
-    /// Where readers wait, those wait too who only want to know when all is over.
     pub(super) fn concerns(self, direction: Direction) -> bool {
-        let hangup = if direction == Direction::Read { WRITE_CLOSED } else { 0 };
-        self.0 & (direction.open() | direction.closed() | hangup) != 0
+        self.0 & (direction.open() | direction.closed()) != 0
+    }
+
+    /// Whether somebody is concerned who waits for the end of both directions.
+    pub(super) fn is_hangup(self) -> bool {
+        self.0 & WRITE_CLOSED != 0
     }
 }
 

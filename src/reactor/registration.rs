@@ -45,6 +45,7 @@ struct Binding {
 struct Waiters {
     read: Side,
     write: Side,
+    hangup: Option<Waker>,
     last_key: u64,
 }
 
@@ -66,6 +67,8 @@ pub(crate) enum WaitKey {
     Poll,
     /// That of one future; 0 until it first waits.
     Future(u64),
+    /// That of whoever waits for the end of both directions, and for nothing else.
+    Hangup,
 }
 
 impl Registration {
@@ -125,7 +128,7 @@ impl Registration {
 
     /// Waits until the connection is gone in both directions, whether what has come is read or not.
     ///
-    /// Takes the place of those who wait to read, and is woken with them.
+    /// There is one place for that: only the last caller is woken.
     ///
     /// # Errors
     ///
@@ -134,7 +137,6 @@ impl Registration {
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
         current: Option<&Arc<Reactor>>,
-        key: &mut WaitKey,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let hung_up = || self.readiness.is_hung_up();
@@ -142,7 +144,8 @@ impl Registration {
             // `poll` has forgotten the descriptor by then, so that it could not be watched again.
             return Poll::Ready(Ok(()));
         }
-        self.poll_until(fd, (Direction::Read, HANGUP), current, key, cx, hung_up)
+        let way = (Direction::Read, HANGUP);
+        self.poll_until(fd, way, current, &mut WaitKey::Hangup, cx, hung_up)
     }
 
     fn poll_until(
@@ -265,6 +268,9 @@ impl Registration {
                 waiters.side(direction).take(wakes);
             }
         }
+        if news.is_hangup() {
+            waiters.take_hangup(wakes);
+        }
     }
 
     /// Nobody watches any more: moves all wakers to `wakes`.
@@ -273,6 +279,7 @@ impl Registration {
         let mut waiters = self.waiters.lock();
         waiters.read.take(wakes);
         waiters.write.take(wakes);
+        waiters.take_hangup(wakes);
     }
 }
 
@@ -291,6 +298,12 @@ impl Waiters {
         }
     }
 
+    fn take_hangup(&mut self, wakes: &mut WakeList) {
+        if let Some(waker) = self.hangup.take() {
+            wakes.push(waker);
+        }
+    }
+
     /// Puts `waker` in its place; returns the one that was there.
     fn put(&mut self, direction: Direction, key: &mut WaitKey, waker: Waker) -> Option<Waker> {
         if *key == WaitKey::Future(0) {
@@ -298,7 +311,11 @@ impl Waiters {
             *key = WaitKey::Future(self.last_key);
         }
         let side = self.side(direction);
-        let WaitKey::Future(number) = *key else { return side.poll.replace(waker) };
+        let number = match *key {
+            WaitKey::Poll => return side.poll.replace(waker),
+            WaitKey::Hangup => return self.hangup.replace(waker),
+            WaitKey::Future(number) => number,
+        };
         match side.futures.iter_mut().find(|(present, _)| *present == number) {
             Some((_, present)) => Some(std::mem::replace(present, waker)),
             None => {

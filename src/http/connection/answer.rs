@@ -2,14 +2,14 @@
 
 use super::after::Afterwork;
 use super::{
-    Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Stage, StreamFraming, guarded,
+    Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Peer, Stage, StreamFraming,
+    guarded,
 };
 use crate::coop;
 use crate::http::codec::Head;
 use crate::http::codec::encode::{self, Framing, Persistence, ResponseHead};
 use crate::http::response::{Body, Response};
 use bytes::Bytes;
-use futures_io::{AsyncRead, AsyncWrite};
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use std::io;
 use std::sync::LazyLock;
@@ -23,7 +23,7 @@ pub(super) enum Follows {
     Stream(Answering),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Peer> Connection<S> {
     /// Writes the answer to the current request, and goes on to what comes next.
     #[inline]
     pub(super) fn answer(&mut self, response: Response, mut exchange: Exchange) {
@@ -85,6 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if status.is_informational() {
             // An interim answer is no answer, and nothing here speaks another protocol.
             status = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        if status != response.status() || status == StatusCode::RESET_CONTENT {
+            // The latter has none either (RFC 9110, section 15.3.6).
             let unsent = std::mem::take(&mut body);
             let _ = guarded(move || drop(unsent));
         }

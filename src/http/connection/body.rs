@@ -1,11 +1,10 @@
 //! Request bodies: handed over, fetched, drained.
 
-use super::{Connection, DRAIN_MAX, Ended, Exchange, Stage};
+use super::{Connection, DRAIN_MAX, Ended, Exchange, Peer, Stage};
 use crate::http::codec::{BodyLength, Event, Head, encode};
 use crate::http::error::BodyError;
 use crate::http::incoming::{Incoming, Supply};
 use bytes::Bytes;
-use futures_io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +12,7 @@ use std::task::{Context, Poll, ready};
 /// Bytes that are read at once of a body that has as many.
 pub(super) const LARGE_READ: usize = 64 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Peer> Connection<S> {
     /// The body that a request is given: whole where it is all here, else a way to fetch it.
     #[inline]
     pub(super) fn begin_body(&mut self, head: &Head, exchange: &mut Exchange) -> Incoming {

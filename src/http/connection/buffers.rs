@@ -1,5 +1,6 @@
 //! The bytes between socket and codec.
 
+use super::guarded;
 use crate::http::codec::Limits;
 use crate::http::response::Body;
 use crate::http::shared::Buffers;
@@ -188,6 +189,12 @@ impl Output {
             self.sent += of_buffer;
             let of_tail = (n - of_buffer).min(self.tail.len());
             self.tail.advance(of_tail);
+            if self.tail.is_empty() {
+                // Empty, it would still hold the memory that it was a part of, which may be the
+                // user's.
+                let sent = mem::take(&mut self.tail);
+                let _ = guarded(move || drop(sent));
+            }
         }
         ready!(Pin::new(io).poll_flush(cx))?;
         self.sent = 0;

@@ -1,9 +1,8 @@
 //! The last answer, and what a peer still sends behind it.
 
 use super::body::LARGE_READ;
-use super::{Connection, Ended, Exchange, Stage};
+use super::{Connection, Ended, Exchange, Peer, Stage};
 use crate::http::response::Response;
-use futures_io::{AsyncRead, AsyncWrite};
 use http::StatusCode;
 use std::io;
 use std::pin::Pin;
@@ -18,7 +17,7 @@ pub(super) const LINGER_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of those after which they are read in large pieces: somebody sends a large body.
 const LINGER_SMALL: u64 = 64 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Peer> Connection<S> {
     /// Answers what is no request, behind the answers to those that were, and closes.
     #[cold]
     pub(super) fn refuse(&mut self, status: StatusCode, reason: &str, ended: Ended) {

@@ -1,8 +1,7 @@
 //! What becomes of a connection whose peer takes too long.
 
-use super::{Connection, Ended, Phase, Stage, guarded};
+use super::{Connection, Ended, Peer, Phase, Stage, guarded};
 use crate::http::bounds::Bounds;
-use futures_io::{AsyncRead, AsyncWrite};
 use http::StatusCode;
 
 /// What a connection waits for, and since what: while two looks give the same, time runs.
@@ -37,7 +36,7 @@ impl<S> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Peer> Connection<S> {
     /// The time for what the connection waits for is over. It says so to its peer where it can, and
     /// must be polled again.
     #[cold]

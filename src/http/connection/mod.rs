@@ -24,8 +24,8 @@
 //!   the buffer: those to pipelined requests leave together, and none waits for a slow successor.
 //! - **Nothing is read while answers wait for the socket**, but for a body that a handler asks for.
 //!   What a peer can make us hold is one read's worth of requests and one buffer of answers.
-//! - While a handler waits, the socket is read once at most, to find out that the peer has reset
-//!   the connection; then the handler is dropped.
+//! - While a handler waits, nothing is read that it does not ask for. That the peer has reset the
+//!   connection is found out all the same; then the handler is dropped.
 //! - Requests are handled one after the other, so that an answer never waits for its turn.
 //! - After a refusal, after a request that may leave HTTP, and where the end of a body was not
 //!   reached, nothing more is read as a request.
@@ -42,7 +42,9 @@ mod bounds_tests;
 mod buffers;
 mod closing;
 mod expiry;
+mod peer;
 pub(crate) use expiry::Wait;
+pub(crate) use peer::Peer;
 #[cfg(all(test, not(loom)))]
 mod pipe;
 #[cfg(all(test, not(loom)))]
@@ -63,7 +65,6 @@ use crate::coop;
 use crate::util::discard;
 use after::Afterwork;
 use buffers::{Input, Output};
-use futures_io::{AsyncRead, AsyncWrite};
 use http::StatusCode;
 use std::fmt;
 use std::future::Future;
@@ -285,7 +286,7 @@ impl<S> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: Peer> Future for Connection<S> {
     type Output = Summary;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Summary> {
@@ -322,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Peer> Connection<S> {
     /// Looks for the next request among what was read, then reads.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.output.is_full() || self.unsent >= self.seen.bounds.read_ahead {
@@ -474,21 +475,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Finds out that the peer has reset the connection while nothing is asked of it: nobody waits
-    /// for what is being done then. What it sends instead is kept for later, one read of it. (A
-    /// peer that only ends its side may wait for its answer.)
+    /// Finds out that the peer has reset the connection, also behind what it has sent and nobody has
+    /// read: nobody waits for what is being done then. (A peer that only ends its side may wait for
+    /// its answer.)
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let (Stage::Waiting(_, exchange)
-        | Stage::Handling(_, exchange)
-        | Stage::Answering(_, exchange)) = &self.stage
-        else {
-            return Ok(());
-        };
-        if exchange.body.is_none() && !self.eof && self.input.is_empty() && self.output.is_empty() {
-            let _unlimited = coop::unlimited();
-            let _waits = self.poll_fill(cx, 0)?;
+        match self.io.poll_hangup(cx)? {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
+            Poll::Pending => Ok(()),
         }
-        Ok(())
     }
 
     /// Sends what was answered, as far as the peer takes it, before `Pending` is returned for

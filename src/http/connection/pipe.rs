@@ -1,6 +1,6 @@
 //! A socket in memory, and a client who holds its other end.
 
-use super::{Connection, Summary};
+use super::{Connection, Peer, Summary};
 use crate::coop;
 use crate::http::codec::Limits;
 use crate::http::service::Service;
@@ -89,6 +89,12 @@ impl AsyncWrite for Pipe {
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().shut = true;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Peer for Pipe {
+    fn poll_hangup(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.lock().reset { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 

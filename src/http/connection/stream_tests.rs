@@ -1,11 +1,13 @@
 //! Answers whose body comes piece by piece.
 
 use super::pipe::Client;
+use super::tests::bodies;
 use super::{Ended, Phase};
 use crate::http::{BodyError, Request, Response};
 use crate::primitives::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::channel::mpsc;
+use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -353,4 +355,13 @@ fn a_continue_goes_ahead_of_a_streamed_answer() {
     let received = client.received();
     assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
     assert!(received.contains("connection: close\r\n"), "{received}");
+}
+
+#[test]
+fn reset_content_has_no_body() {
+    let mut client = Client::new(|_: Request| async { (StatusCode::RESET_CONTENT, "body") });
+    client.send(GET).send(GET).turn();
+    let received = client.received();
+    assert_eq!(bodies(&received), ["", ""]);
+    assert!(received.contains("content-length: 0"), "{received}");
 }

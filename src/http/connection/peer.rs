@@ -1,0 +1,18 @@
+//! What a connection needs of its socket.
+
+use crate::net::TcpStream;
+use futures_io::{AsyncRead, AsyncWrite};
+use std::io;
+use std::task::{Context, Poll};
+
+/// A socket whose end is found out without reading.
+pub(crate) trait Peer: AsyncRead + AsyncWrite + Unpin {
+    /// Waits until the connection is gone in both directions. Takes no part in the budget.
+    fn poll_hangup(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Peer for TcpStream {
+    fn poll_hangup(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_hangup(self, cx)
+    }
+}

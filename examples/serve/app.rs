@@ -30,7 +30,7 @@ GET  /get_available_threads     threads of the pool that may be used still; /get
 GET  /mix_s_0/{index}           blocks its thread for 0.1 s
 GET  /mix_s_1/{index}           blocks its thread for 1 s
 GET  /mix_c/{index}?ms=         uses so much CPU time, at most 60000
-GET POST /users                 all users; a new one from {\"name\":…}
+GET POST /users                 all users; a new one from {\"name\":…}, as application/json
 GET PUT DELETE /users/{id}      one user, or 404
 POST /background-task           answers at once, and works after the answer
 GET  /async-task                three tasks side by side

@@ -131,6 +131,7 @@ impl Bounds {
     }
 
     /// The part that the codec holds.
+    #[inline]
     pub(super) fn limits(&self) -> Limits {
         Limits {
             head: self.max_head,
@@ -182,7 +183,13 @@ pub(super) struct Live {
 pub(super) struct Seen {
     version: u64,
     pub(super) bounds: Arc<Bounds>,
-    pub(super) limits: Limits,
+}
+
+impl Seen {
+    #[inline]
+    pub(super) fn limits(&self) -> Limits {
+        self.bounds.limits()
+    }
 }
 
 impl Live {
@@ -198,9 +205,7 @@ impl Live {
         // The version first: if it is older than the bounds, they are looked at once more than need
         // be.
         let version = self.version.load(Ordering::Acquire);
-        let bounds = self.get();
-        let limits = bounds.limits();
-        Seen { version, bounds, limits }
+        Seen { version, bounds: self.get() }
     }
 
     /// Brings `seen` up to date.
@@ -239,7 +244,7 @@ mod tests {
         assert!(live.replace(&old, new));
         assert!(!live.replace(&old, Arc::default()), "somebody else was first");
         live.refresh(&mut seen);
-        assert_eq!((seen.bounds.max_body, seen.limits.body), (5, 5));
+        assert_eq!((seen.bounds.max_body, seen.limits().body), (5, 5));
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl<S: Peer> Connection<S> {
             BodyLength::Known(length) if length <= self.input.len() as u64 => {
                 let mut bytes = Bytes::new();
                 while let Ok((n, event)) =
-                    self.decoder.decode(self.input.bytes(), &self.seen.limits)
+                    self.decoder.decode(self.input.bytes(), &self.seen.limits())
                 {
                     if let Event::Data(data) = event {
                         bytes = Bytes::copy_from_slice(data);
@@ -77,7 +77,7 @@ impl<S: Peer> Connection<S> {
         let channel = Arc::clone(body.channel());
         let mut brought = false;
         let end = loop {
-            match self.decoder.decode(self.input.bytes(), &self.seen.limits) {
+            match self.decoder.decode(self.input.bytes(), &self.seen.limits()) {
                 Ok((n, event)) => {
                     let event = match event {
                         Event::Data(data) => Some(Bytes::copy_from_slice(data)),
@@ -137,7 +137,7 @@ impl<S: Peer> Connection<S> {
         ready!(self.poll_flush(cx))?;
         loop {
             let Stage::Draining(left) = &mut self.stage else { return Poll::Ready(Ok(())) };
-            match self.decoder.decode(self.input.bytes(), &self.seen.limits) {
+            match self.decoder.decode(self.input.bytes(), &self.seen.limits()) {
                 Ok((n, event)) => {
                     let more = matches!(event, Event::More);
                     let rest = left.checked_sub(n as u64);

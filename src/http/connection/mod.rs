@@ -335,7 +335,7 @@ impl<S: Peer> Connection<S> {
                 self.send_off(cx)?;
                 return Poll::Pending;
             };
-            match self.decoder.decode(self.input.bytes(), &self.seen.limits) {
+            match self.decoder.decode(self.input.bytes(), &self.seen.limits()) {
                 Ok((n, Event::Head(head))) => {
                     charge.made_progress();
                     self.input.consume(n);

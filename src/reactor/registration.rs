@@ -141,7 +141,7 @@ impl Registration {
     ) -> Poll<io::Result<()>> {
         let hung_up = || self.readiness.is_hung_up();
         if hung_up() {
-            // `poll` has forgotten the descriptor by then, so that it could not be watched again.
+            // Nothing is left to be watched for; over `poll` a new watch would begin.
             return Poll::Ready(Ok(()));
         }
         let way = (Direction::Read, HANGUP);
@@ -268,7 +268,8 @@ impl Registration {
                 waiters.side(direction).take(wakes);
             }
         }
-        if news.is_hangup() {
+        // The ends of the two directions may be told one after the other.
+        if self.readiness.is_hung_up() {
             waiters.take_hangup(wakes);
         }
     }

@@ -153,7 +153,8 @@ impl ServerHandle {
     /// among [`max_connections`](ServerBuilder::max_connections) come free. Connections between
     /// requests are closed, others after the answer to their present request, which says
     /// `Connection: close`. Then work after answers ([`Response::after`](super::Response::after)) is
-    /// waited for. What has not ended after `grace` is cut off. Only the first call counts.
+    /// waited for. What has not ended after `grace` is cut off; what was given to
+    /// [`on_stop`](ServerBuilder::on_stop) has 1 s at the least. Only the first call counts.
     pub fn shutdown(&self, grace: Duration) {
         let now = Instant::now();
         self.state.ends_at.lock().get_or_insert(now + grace);

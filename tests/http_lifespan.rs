@@ -131,6 +131,21 @@ fn a_shutdown_ends_a_start_that_never_does() {
 }
 
 #[test]
+fn a_shutdown_ends_a_start_that_always_has_something_to_do() {
+    async fn busy() -> Result<(), String> {
+        loop {
+            mainspring::coop::consume_budget().await;
+        }
+    }
+    within(|| {
+        let builder = Server::builder().addr("127.0.0.1:0").on_start(busy);
+        let server = builder.build(Router::new()).unwrap();
+        server.handle().shutdown(GRACE);
+        assert_eq!(block_on(server.run()).unwrap().served, 0);
+    });
+}
+
+#[test]
 fn a_stop_that_never_ends_is_dropped_and_told_of() {
     within(|| {
         let log = Log::default();

@@ -71,7 +71,7 @@ fn a_name_that_is_not_known_is_an_error() {
         let mut future = Box::pin(lookup_host("localhost:80"));
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             std::task::Poll::Ready(Err(error)) => {
-                assert!(error.to_string().contains("runtime"), "{error}");
+                assert!(error.to_string().contains("no runtime is here to resolve"), "{error}");
             }
             other => panic!("{other:?}"),
         }
@@ -109,6 +109,23 @@ fn what_each_address_said_is_told() {
     });
 }
 
+#[test]
+fn attempts_that_fail_at_once_let_others_run() {
+    within(|| {
+        block_on(async {
+            // No connection can be made to a group.
+            let group = SocketAddr::from(([224, 0, 0, 1], 9));
+            let neighbour = mainspring::spawn(async {});
+            while !neighbour.is_finished() {
+                assert!(TcpStream::connect(group).await.is_err());
+            }
+            let neighbour = mainspring::spawn(async {});
+            assert!(TcpStream::connect(vec![group; 1_000]).await.is_err());
+            assert!(neighbour.is_finished(), "it had no turn among a thousand attempts");
+        });
+    });
+}
+
 /// A listener whose queue is full: Linux leaves further attempts without an answer.
 #[cfg(target_os = "linux")]
 fn silent() -> (StdListener, Vec<StdStream>) {
@@ -117,8 +134,8 @@ fn silent() -> (StdListener, Vec<StdStream>) {
     socket.listen(0).unwrap();
     let listener: StdListener = socket.into();
     let address = listener.local_addr().unwrap();
-    let second = std::time::Duration::from_millis(200);
-    let filling = (0..64).map_while(|_| StdStream::connect_timeout(&address, second).ok());
+    let patience = std::time::Duration::from_millis(200);
+    let filling = (0..64).map_while(|_| StdStream::connect_timeout(&address, patience).ok());
     let filling: Vec<_> = filling.collect();
     assert!(filling.len() < 64, "the queue does not fill");
     (listener, filling)

@@ -2,7 +2,6 @@
 
 use crate::context;
 use crate::offload::spawn_blocking;
-use crate::reactor::NoReactor;
 use std::io;
 use std::net::{
     IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _,
@@ -72,7 +71,9 @@ pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>
 
 async fn ask(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     if context::current().is_err() {
-        return Err(NoReactor.into());
+        let remedy =
+            "no runtime is here to resolve a name: await it inside block_on or a spawned task";
+        return Err(io::Error::other(remedy));
     }
     let found = spawn_blocking(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
     found.await.map_err(io::Error::other)?

@@ -5,6 +5,7 @@ use super::connect::connect;
 use super::owned::{OwnedReadHalf, OwnedWriteHalf, into_split};
 use super::split::{ReadHalf, WriteHalf, split};
 use super::traits::{async_read, async_write};
+use crate::coop;
 use crate::io::{Moved, Source};
 use crate::reactor::Direction;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -62,6 +63,8 @@ impl TcpStream {
     }
 
     pub(super) async fn connect_one(address: SocketAddr) -> io::Result<Self> {
+        // An attempt may fail at once, and whoever makes many must not keep the thread.
+        coop::consume_budget().await;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         let started = socket.connect(&address.into());

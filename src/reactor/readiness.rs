@@ -74,9 +74,10 @@ impl News {
         self.0 & (direction.open() | direction.closed()) != 0
     }
 
-    /// Whether somebody is concerned who waits for the end of both directions.
-    pub(super) fn is_hangup(self) -> bool {
-        self.0 & WRITE_CLOSED != 0
+    /// The end of one direction.
+    #[cfg(test)]
+    pub(super) fn end_of(direction: Direction) -> Self {
+        Self(direction.open() | direction.closed())
     }
 }
 
@@ -103,8 +104,10 @@ impl Readiness {
 
     /// Whether the connection is gone in both directions: the peer has reset it, for example.
     pub(super) fn is_hung_up(&self) -> bool {
-        // After a mere end of what the peer sends, writing goes on.
-        self.0.load(Acquire) & WRITE_CLOSED != 0
+        // Either direction may end alone: that of reading when the peer sends no more, that of writing
+        // when we do not, as kqueue tells, or where only an error was queued.
+        let both = READ_CLOSED | WRITE_CLOSED;
+        self.0.load(Acquire) & both == both
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
@@ -210,11 +213,13 @@ mod tests {
 
     #[test]
     fn an_end_on_one_side_is_no_hangup() {
-        let word = Readiness::new();
-        word.set(News(READABLE | READ_CLOSED));
-        assert!(!word.is_hung_up());
-        word.set(News(READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED));
-        assert!(word.is_hung_up());
+        for (first, second) in [(READ_CLOSED, WRITE_CLOSED), (WRITE_CLOSED, READ_CLOSED)] {
+            let word = Readiness::new();
+            word.set(News(first));
+            assert!(!word.is_hung_up());
+            word.set(News(second));
+            assert!(word.is_hung_up());
+        }
     }
 
     #[test]

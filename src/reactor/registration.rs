@@ -141,7 +141,7 @@ impl Registration {
     ) -> Poll<io::Result<()>> {
         let hung_up = || self.readiness.is_hung_up();
         if hung_up() {
-            // `poll` has forgotten the descriptor by then, so that it could not be watched again.
+            // Nothing is left to be watched for; over `poll` a new watch would begin.
             return Poll::Ready(Ok(()));
         }
         let way = (Direction::Read, HANGUP);
@@ -268,7 +268,8 @@ impl Registration {
                 waiters.side(direction).take(wakes);
             }
         }
-        if news.is_hangup() {
+        // The ends of the two directions may be told one after the other.
+        if self.readiness.is_hung_up() {
             waiters.take_hangup(wakes);
         }
     }
@@ -385,10 +386,35 @@ mod loom_tests {
 
     struct Told(crate::primitives::AtomicBool);
 
+    impl Told {
+        fn new() -> (Arc<Self>, Waker) {
+            let told = Arc::new(Self(crate::primitives::AtomicBool::new(false)));
+            (Arc::clone(&told), Waker::from(told))
+        }
+
+        fn is_told(&self) -> bool {
+            self.0.load(crate::primitives::Ordering::Acquire)
+        }
+    }
+
     impl Wake for Told {
         fn wake(self: Arc<Self>) {
             self.0.store(true, crate::primitives::Ordering::Release);
         }
+    }
+
+    fn leave_reader(registration: &Registration, key: &mut WaitKey, waker: &Waker) -> Left {
+        let is_ready = || registration.look(Direction::Read).is_some();
+        registration.leave(Direction::Read, key, waker, is_ready)
+    }
+
+    fn deliver(registration: &Arc<Registration>, news: News) -> thread::JoinHandle<()> {
+        let registration = Arc::clone(registration);
+        thread::spawn(move || {
+            let mut wakes = WakeList::new();
+            registration.deliver(news, &mut wakes);
+            wakes.wake_all();
+        })
     }
 
     /// An attempt fails, its readiness is cleared and its waker left, while the event arrives.
@@ -399,27 +425,42 @@ mod loom_tests {
             // The attempt begins before the event; one that fails after it has taken the event's
             // news into account, and needs no wake.
             let seen = registration.look(Direction::Read).unwrap();
-            let delivering = {
-                let registration = registration.clone();
-                thread::spawn(move || {
-                    let mut wakes = WakeList::new();
-                    registration.deliver(News::of(Direction::Read), &mut wakes);
-                    wakes.wake_all();
-                })
-            };
-            let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
-            let waker = Waker::from(told.clone());
+            let delivering = deliver(&registration, News::of(Direction::Read));
+            let (told, waker) = Told::new();
             registration.disprove(Direction::Read, seen);
             let mut key = WaitKey::Future(0);
-            let left = registration.leave(Direction::Read, &mut key, &waker);
+            let left = leave_reader(&registration, &mut key, &waker);
             delivering.join().unwrap();
             match left {
                 Left::Ready => assert!(registration.look(Direction::Read).is_some()),
                 Left::Waits => {
                     // Whoever gives up afterwards finds its place empty.
-                    assert!(told.0.load(crate::primitives::Ordering::Acquire), "the wake was lost");
+                    assert!(told.is_told(), "the wake was lost");
                     registration.give_up(Direction::Read, key);
                 }
+                Left::ShutDown => unreachable!(),
+            }
+        });
+    }
+
+    /// The two directions end, each told by a reactor of its own, as where the descriptor moves
+    /// meanwhile, while somebody begins to wait for the end of both.
+    #[test]
+    fn loom_hangup_against_wait() {
+        loom::model(|| {
+            let registration = Registration::new();
+            let ends = [Direction::Read, Direction::Write].map(News::end_of);
+            let ends = ends.map(|news| deliver(&registration, news));
+            let (told, waker) = Told::new();
+            let hung_up = || registration.readiness.is_hung_up();
+            let left = registration.leave(Direction::Read, &mut WaitKey::Hangup, &waker, hung_up);
+            for end in ends {
+                end.join().unwrap();
+            }
+            assert!(hung_up());
+            match left {
+                Left::Ready => {}
+                Left::Waits => assert!(told.is_told(), "the wake was lost"),
                 Left::ShutDown => unreachable!(),
             }
         });
@@ -433,7 +474,7 @@ mod loom_tests {
             let seen = registration.look(Direction::Read).unwrap();
             registration.disprove(Direction::Read, seen);
             let mut gone = WaitKey::Future(0);
-            registration.leave(Direction::Read, &mut gone, Waker::noop());
+            leave_reader(&registration, &mut gone, Waker::noop());
             let ending = {
                 let registration = registration.clone();
                 thread::spawn(move || {
@@ -442,14 +483,37 @@ mod loom_tests {
                     wakes.wake_all();
                 })
             };
-            let told = Arc::new(Told(crate::primitives::AtomicBool::new(false)));
-            let waker = Waker::from(told.clone());
-            let mut key = WaitKey::Poll;
-            let left = registration.leave(Direction::Read, &mut key, &waker);
+            let (told, waker) = Told::new();
+            let left = leave_reader(&registration, &mut WaitKey::Poll, &waker);
             registration.give_up(Direction::Read, gone);
             ending.join().unwrap();
             if let Left::Waits = left {
-                assert!(told.0.load(crate::primitives::Ordering::Acquire), "the wake was lost");
+                assert!(told.is_told(), "the wake was lost");
+            }
+        });
+    }
+
+    /// The runtime ends while somebody begins to wait for the end of both directions.
+    #[test]
+    fn loom_shutdown_against_wait_for_hangup() {
+        loom::model(|| {
+            let registration = Registration::new();
+            let ending = {
+                let registration = registration.clone();
+                thread::spawn(move || {
+                    let mut wakes = WakeList::new();
+                    registration.shut_down(&mut wakes);
+                    wakes.wake_all();
+                })
+            };
+            let (told, waker) = Told::new();
+            let hung_up = || registration.readiness.is_hung_up();
+            let left = registration.leave(Direction::Read, &mut WaitKey::Hangup, &waker, hung_up);
+            ending.join().unwrap();
+            match left {
+                Left::ShutDown => {}
+                Left::Waits => assert!(told.is_told(), "the wake was lost"),
+                Left::Ready => unreachable!(),
             }
         });
     }

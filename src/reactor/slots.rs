@@ -101,7 +101,14 @@ impl Reactor {
         key: SlotKey,
         interest: Interest,
     ) -> io::Result<()> {
-        self.registry.reregister(&mut SourceFd(&fd.as_raw_fd()), key.0, interest)
+        let raw = fd.as_raw_fd();
+        match self.registry.reregister(&mut SourceFd(&raw), key.0, interest) {
+            // That back end has ended the watch of what has hung up, and perhaps not told of it yet.
+            Err(error) if Self::REARMS && error.kind() == io::ErrorKind::NotFound => {
+                self.registry.register(&mut SourceFd(&raw), key.0, interest)
+            }
+            result => result,
+        }
     }
 
     pub(super) fn deregister(&self, fd: BorrowedFd<'_>, key: SlotKey) {

@@ -1,5 +1,6 @@
 //! Registrations with real descriptors and reactors that the test turns itself.
 
+use super::readiness::News;
 use super::*;
 use crate::primitives::{AtomicUsize, Ordering};
 use crate::util::WakeList;
@@ -110,6 +111,11 @@ impl End {
         let current = on.map(|on| &on.reactor);
         self.registration.poll_wait(self.stream.as_fd(), direction, current, key, &mut cx)
     }
+
+    fn wait_for_hangup(&self, on: &Turned, waker: &Waker) -> Poll<io::Result<()>> {
+        let mut cx = Context::from_waker(waker);
+        self.registration.poll_hangup(self.stream.as_fd(), Some(&on.reactor), &mut cx)
+    }
 }
 
 #[test]
@@ -176,6 +182,61 @@ fn a_descriptor_moves_to_another_runtime_with_both_directions() {
     assert_eq!((read.count(), write.count()), (1, 0));
     // Without a runtime of its own, whoever waits stays where the descriptor is.
     assert!(end.wait(Direction::Read, None, &mut read_key, &read_waker).is_pending());
+}
+
+#[test]
+fn a_descriptor_moves_while_somebody_waits_for_its_hangup() {
+    let (mut a, mut b) = (Turned::new(1), Turned::new(2));
+    let (end, far) = pair();
+    let ((read, read_waker), (hangup, hangup_waker)) = (Counter::new(), Counter::new());
+    assert!(end.wait_for_hangup(&a, &hangup_waker).is_pending());
+    let mut key = WaitKey::Poll;
+    assert!(end.wait(Direction::Read, Some(&b), &mut key, &read_waker).is_pending());
+    far.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!((a.turn(), b.turn()), (0, 1));
+    assert_eq!((read.count(), hangup.count()), (1, 0), "one direction goes on");
+    // It moves back, and the end of the runtime that has it is told, too.
+    assert!(end.wait_for_hangup(&a, &hangup_waker).is_pending());
+    a.shut_down();
+    assert_eq!(hangup.count(), 1);
+    assert!(end.wait_for_hangup(&b, &hangup_waker).is_pending());
+    drop(far);
+    b.turn();
+    assert_eq!(hangup.count(), 2);
+    assert!(matches!(end.wait_for_hangup(&b, &hangup_waker), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn the_ends_of_the_two_directions_make_a_hangup_together() {
+    for first in [Direction::Read, Direction::Write] {
+        let on = Turned::new(1);
+        let (end, _far) = pair();
+        let (counter, waker) = Counter::new();
+        assert!(end.wait_for_hangup(&on, &waker).is_pending());
+        let second = if first == Direction::Read { Direction::Write } else { Direction::Read };
+        for (direction, count) in [(first, 0), (second, 1)] {
+            let mut wakes = WakeList::new();
+            end.registration.deliver(News::end_of(direction), &mut wakes);
+            wakes.wake_all();
+            assert_eq!(counter.count(), count, "{direction:?}");
+        }
+    }
+}
+
+#[test]
+fn what_hangs_up_before_its_event_is_told_can_be_waited_for() {
+    let mut on = Turned::new(1);
+    let (end, far) = pair();
+    let ((read, read_waker), (hangup, hangup_waker)) = (Counter::new(), Counter::new());
+    assert!(end.wait_for_hangup(&on, &hangup_waker).is_pending());
+    drop(far);
+    // Over `poll`, mio has ended the watch by itself now.
+    on.wait();
+    let mut key = WaitKey::Poll;
+    assert!(end.wait(Direction::Read, Some(&on), &mut key, &read_waker).is_pending());
+    assert!(end.wait_for_hangup(&on, &hangup_waker).is_pending());
+    on.dispatch();
+    assert_eq!((read.count(), hangup.count()), (1, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Answers: framed, written, streamed.
 
 use super::after::Afterwork;
+use super::buffers::give_back;
 use super::{
     Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Peer, Stage, StreamFraming,
     guarded,
@@ -202,7 +203,10 @@ impl<S: Peer> Connection<S> {
             StreamFraming::UntilClose => {}
             StreamFraming::Known(left) => match left.checked_sub(data.len() as u64) {
                 Some(rest) => *left = rest,
-                None => return false,
+                None => {
+                    give_back(data);
+                    return false;
+                }
             },
             StreamFraming::Chunked { open } => {
                 *open = true;

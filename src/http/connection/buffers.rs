@@ -145,6 +145,7 @@ impl Output {
     pub(super) fn piece(&mut self, data: Bytes, spare: &Buffers) {
         if data.len() <= COPIED {
             self.head(spare).extend_from_slice(&data);
+            give_back(data);
         } else {
             self.tail = data;
         }
@@ -154,7 +155,10 @@ impl Output {
     #[inline]
     pub(super) fn whole(&mut self, body: Body) {
         match body.whole() {
-            Some(bytes) if bytes.len() <= COPIED => self.buffer.extend_from_slice(bytes),
+            Some(bytes) if bytes.len() <= COPIED => {
+                self.buffer.extend_from_slice(bytes);
+                give_back(body);
+            }
             _ => self.tail = body.into_bytes(),
         }
     }
@@ -190,10 +194,8 @@ impl Output {
             let of_tail = (n - of_buffer).min(self.tail.len());
             self.tail.advance(of_tail);
             if self.tail.is_empty() {
-                // Empty, it would still hold the memory that it was a part of, which may be the
-                // user's.
-                let sent = mem::take(&mut self.tail);
-                let _ = guarded(move || drop(sent));
+                // Empty, it would still hold the memory that it was a part of.
+                give_back(mem::take(&mut self.tail));
             }
         }
         ready!(Pin::new(io).poll_flush(cx))?;
@@ -201,4 +203,10 @@ impl Output {
         spare.give_output(mem::take(&mut self.buffer));
         Poll::Ready(Ok(()))
     }
+}
+
+/// Drops bytes of an answer. They may be the user's memory, whose drop may panic.
+#[inline]
+pub(super) fn give_back<T>(bytes: T) {
+    let _ = guarded(move || drop(bytes));
 }

@@ -3,7 +3,7 @@
 use super::pipe::Client;
 use super::tests::bodies;
 use super::{Ended, Phase};
-use crate::http::{BodyError, Request, Response};
+use crate::http::{BodyError, IntoResponse, Request, Response};
 use crate::primitives::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::channel::mpsc;
@@ -254,6 +254,61 @@ fn a_body_may_panic_when_it_is_asked_its_size_and_when_it_is_dropped() {
         assert_eq!(client.statuses(), [200, 200], "{size:?}");
         assert!(client.is_shut());
     }
+}
+
+#[test]
+fn memory_of_a_body_may_panic_when_it_is_given_back() {
+    struct Fragile(Vec<u8>, #[allow(dead_code)] Bomb);
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "in a drop");
+        }
+    }
+    impl AsRef<[u8]> for Fragile {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    /// Announces less than it has.
+    struct Short(Bytes);
+    impl http_body::Body for Short {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.0)))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(1)
+        }
+    }
+    for length in [5, 1 << 20] {
+        let fragile = move || Bytes::from_owner(Fragile(vec![b'x'; length], Bomb));
+        let streamed = move || {
+            Response::from_stream(futures::stream::iter([Ok::<_, std::io::Error>(fragile())]))
+        };
+        for is_whole in [true, false] {
+            let mut client = Client::new(move |_: Request| async move {
+                if is_whole { fragile().into_response() } else { streamed() }
+            });
+            for _ in 0..2 {
+                client.send(GET).turn();
+                let received = client.received();
+                assert!(received.starts_with("HTTP/1.1 200"), "{length}, {is_whole}");
+                assert_eq!(received.matches("xxxxx").count(), length / 5);
+            }
+        }
+    }
+    // More than was announced, and never sent.
+    let long = || Bytes::from_owner(Fragile(b"xxxxx".to_vec(), Bomb));
+    let mut client = Client::new(move |_: Request| async move { Response::stream(Short(long())) });
+    client.send(GET);
+    assert_eq!(client.end().ended, Ended::AnswerFailed);
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl ServerBuilder {
         self
     }
 
-    /// What is to be done when the last connection has ended, before [`run`](Server::run) returns.
+    /// What is to be done when the last connection has ended, or none can be accepted any more,
+    /// before [`run`](Server::run) returns.
     ///
     /// May be called several times; the last is done first. All together have what the connections
     /// have left of the grace that [`shutdown`](super::ServerHandle::shutdown) was given, and at

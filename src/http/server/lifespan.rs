@@ -1,6 +1,7 @@
 //! What a program does around the life of its server.
 
 use super::State;
+use crate::coop;
 use crate::time::{Instant, timeout};
 use std::error::Error;
 use std::fmt;
@@ -60,9 +61,13 @@ impl Lifespan {
         let mut stop = pin!(state.stop.wait());
         for start in std::mem::take(&mut self.starts) {
             let mut start = start();
-            let started = poll_fn(|cx| match start.as_mut().poll(cx) {
-                Poll::Ready(started) => Poll::Ready(Some(started)),
-                Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
+            let started = poll_fn(|cx| {
+                if let Poll::Ready(started) = start.as_mut().poll(cx) {
+                    return Poll::Ready(Some(started));
+                }
+                // A start that spends the whole budget in each poll must not keep the end away.
+                let _unlimited = coop::unlimited();
+                stop.as_mut().poll(cx).map(|()| None)
             });
             match started.await {
                 Some(Ok(())) => {}

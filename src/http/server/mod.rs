@@ -87,13 +87,14 @@ impl Server {
     ///
     /// First it does what was given to [`on_start`](ServerBuilder::on_start), and last what was given
     /// to [`on_stop`](ServerBuilder::on_stop). Each connection is a task of the runtime that runs
-    /// this future. Where no descriptor is left
-    /// for a new connection, it waits in the kernel, those that exist are served on, and accepting
-    /// is tried again ten times a second.
+    /// this future. Where no descriptor is left for a new connection, it waits in the kernel, those
+    /// that exist are served on, and accepting is tried again ten times a second.
     ///
     /// # Errors
     ///
     /// [`RunError`]: what was to be done at the start failed, or the listening socket did, for good.
+    /// In the latter case connections that were accepted go on, and what was given to `on_stop` is
+    /// done meanwhile.
     ///
     /// # Panics
     ///
@@ -152,7 +153,8 @@ impl ServerHandle {
     /// among [`max_connections`](ServerBuilder::max_connections) come free. Connections between
     /// requests are closed, others after the answer to their present request, which says
     /// `Connection: close`. Then work after answers ([`Response::after`](super::Response::after)) is
-    /// waited for. What has not ended after `grace` is cut off. Only the first call counts.
+    /// waited for. What has not ended after `grace` is cut off; what was given to
+    /// [`on_stop`](ServerBuilder::on_stop) has 1 s at the least. Only the first call counts.
     pub fn shutdown(&self, grace: Duration) {
         let now = Instant::now();
         self.state.ends_at.lock().get_or_insert(now + grace);

@@ -64,8 +64,8 @@ impl Kept {
     }
 }
 
-/// The answer at the front of `came`, whether it is the last, and its length, if it is whole. Every answer of the server that
-/// is asked for here has a `content-length`.
+/// The answer at the front of `came`, whether it is the last, and its length, if it is whole. Every
+/// answer of the server that is asked for here has a `content-length`.
 fn parse(came: &[u8]) -> io::Result<Option<(Answer, bool, usize)>> {
     let Some(end) = came.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let head = String::from_utf8_lossy(&came[..end]);

@@ -33,12 +33,12 @@ impl Outcome {
         self.with_status(status).count()
     }
 
-    /// The time within which so many of a hundred answers of `status` came.
+    /// The time within which so many of a hundred answers of `status` came, at the least.
     pub(crate) fn percentile(&self, status: u16, percent: usize) -> Duration {
         let mut times: Vec<_> = self.with_status(status).map(|answer| answer.took).collect();
         times.sort_unstable();
-        let last = times.len().saturating_sub(1);
-        times.get(last * percent / 100).copied().unwrap_or_default()
+        let count = (times.len() * percent).div_ceil(100);
+        times.get(count.saturating_sub(1)).copied().unwrap_or_default()
     }
 }
 
@@ -75,14 +75,15 @@ pub(crate) async fn closed(
 }
 
 /// `per_second` requests a second over kept connections, for `time`, whether they are answered or
-/// not; each is measured from the moment at which it was due.
+/// not; each is measured from the moment at which it was due, so that a delay of this client shows
+/// and hides none of the server's. What is still to be answered after `time` belongs to the load.
 pub(crate) async fn open(
     server: SocketAddr,
     per_second: u32,
     time: Duration,
     path: &'static str,
 ) -> Outcome {
-    const TICK: Duration = Duration::from_millis(5);
+    const TICK: Duration = Duration::from_millis(1);
     let start = Instant::now();
     let idle: Rc<RefCell<Vec<(Kept, Instant)>>> = Rc::default();
     let outcome = Rc::new(RefCell::new(Outcome::default()));
@@ -92,11 +93,11 @@ pub(crate) async fn open(
     while start.elapsed() < time {
         ticks.tick().await;
         let due = (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64;
-        for _ in sent..due {
+        for n in sent..due {
             let (idle, outcome) = (Rc::clone(&idle), Rc::clone(&outcome));
             let running = Rc::clone(&running);
             *running.borrow_mut() += 1;
-            let was_due = Instant::now();
+            let was_due = start + Duration::from_secs_f64((n + 1) as f64 / f64::from(per_second));
             drop(mainspring::spawn_local(async move {
                 let result = ask(server, path, &idle).await.map(|mut answer| {
                     answer.took = was_due.elapsed();
@@ -108,12 +109,11 @@ pub(crate) async fn open(
         }
         sent = due;
     }
-    let wall = start.elapsed();
     while *running.borrow() > 0 {
         sleep(TICK).await;
     }
     let mut outcome = outcome.take();
-    outcome.wall = wall;
+    outcome.wall = start.elapsed();
     outcome
 }
 
@@ -157,7 +157,10 @@ pub(crate) async fn crowd(
         sleep(due.saturating_duration_since(Instant::now())).await;
         let outcome = Rc::clone(&outcome);
         clients.push(mainspring::spawn_local(async move {
-            let result = get(server, path).await;
+            let result = get(server, path).await.map(|mut answer| {
+                answer.took = due.elapsed();
+                answer
+            });
             outcome.borrow_mut().add(result);
         }));
     }
@@ -169,4 +172,49 @@ pub(crate) async fn crowd(
     let mut outcome = outcome.take();
     outcome.wall = start.elapsed();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring::block_on;
+    use mainspring::http::{Request, Router, Server};
+
+    #[test]
+    fn as_many_as_it_says_came_within_a_percentile() {
+        let took = |ms| Answer {
+            status: 200,
+            retry_after: None,
+            body: String::new(),
+            took: Duration::from_millis(ms),
+        };
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.percentile(200, 99), Duration::ZERO);
+        for count in 1..=200 {
+            outcome.answers.push(took(count));
+            for percent in [1, 50, 99, 100] {
+                let within = outcome.percentile(200, percent);
+                let came = outcome.answers.iter().filter(|answer| answer.took <= within).count();
+                assert_eq!(came, (count as usize * percent).div_ceil(100), "{percent} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_that_leave_late_are_measured_from_when_they_were_due() {
+        let outcome = block_on(async {
+            let app = Router::new().get("/", |_req: Request| async { "" });
+            let server = Server::builder().addr("127.0.0.1:0").build(app).unwrap();
+            let address = server.local_addr();
+            drop(mainspring::spawn(server.run()));
+            drop(mainspring::spawn_local(async {
+                sleep(Duration::from_millis(50)).await;
+                // Nothing is sent meanwhile.
+                std::thread::sleep(Duration::from_millis(200));
+            }));
+            open(address, 1_000, Duration::from_millis(300), "/").await
+        });
+        let late = outcome.answers.iter().filter(|answer| answer.took.as_millis() >= 50).count();
+        assert!(late >= 100, "{late} of {}", outcome.answers.len());
+    }
 }

@@ -22,13 +22,18 @@ Bounds, with their defaults:
   --waiting-time SECONDS how long they wait, then 503 (10)
   --requests N           requests on one connection (no bound)
   --read-ahead N         answers of one connection that its client may leave unread (16)
+  --max-head BYTES       a request's head, then 431 (32768)
+  --max-headers N        field lines of a request, then 431 (100)
+  --max-target BYTES     a request's target, then 414 (8192)
   --max-body BYTES       a request's body, then 413 (2097152)
   --header-time SECONDS  a request's head, from accept or its first byte, then 408 (10)
   --keep-alive SECONDS   an idle connection after an answer (5)
-  --body-time SECONDS    a request's body, beside a second for each 256 bytes, then 408 (30)
-  --blocking-threads N   threads for handlers that block (64)
-  --blocking-niceness N  what is added to the nice value of these threads, 0 to 19 (10)
+  --body-time SECONDS    a request's body, beside what its rate earns, then 408 (30)
+  --body-rate BYTES      so much of a body earns it a further second (256)
   --write-time SECONDS   a client that takes nothing of its answer (30)
+  --blocking-threads N   threads for handlers that block (64)
+  --blocking-queue N     handlers that wait for such a thread; further ones get 503 (1024)
+  --blocking-niceness N  what is added to the nice value of these threads, 0 to 19 (10)
 
 Seconds may have a fraction. Ctrl-C or TERM answers what has begun and ends; a second one ends at
 once.
@@ -74,6 +79,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
             "--waiting-time" => server.waiting_time(seconds(&name, &value()?)?),
             "--requests" => server.max_requests(number(&name, &value()?)?),
             "--read-ahead" => server.read_ahead(number(&name, &value()?)?),
+            "--max-head" => server.max_head(number(&name, &value()?)?),
+            "--max-headers" => server.max_headers(number(&name, &value()?)?),
+            "--max-target" => server.max_target(number(&name, &value()?)?),
+            "--body-rate" => server.body_rate(number(&name, &value()?)?),
             "--max-body" => server.max_body(number(&name, &value()?)?),
             "--header-time" => server.header_time(seconds(&name, &value()?)?),
             "--keep-alive" => server.keep_alive(seconds(&name, &value()?)?),
@@ -81,6 +90,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
             "--write-time" => server.write_time(seconds(&name, &value()?)?),
             "--blocking-threads" => {
                 options.runtime = options.runtime.blocking_threads(number(&name, &value()?)?);
+                server
+            }
+            "--blocking-queue" => {
+                options.runtime = options.runtime.blocking_queue(number(&name, &value()?)?);
                 server
             }
             "--admin" => {
@@ -112,19 +125,28 @@ fn seconds(name: &str, value: &str) -> Result<Duration, String> {
 
 /// The bounds that hold, in one line.
 pub(crate) fn describe(bounds: &Bounds, blocking: &BlockingLimits, niceness: u8) -> String {
+    let requests = match bounds.max_requests {
+        u64::MAX => "any number of".to_owned(),
+        requests => requests.to_string(),
+    };
     format!(
-        "{} connections, {} requests in flight, {} waiting for {:?}, {} read ahead; bodies of {} \
-         bytes; head {:?}, keep-alive {:?}, body {:?}, write {:?}; {} blocking threads, {} queued, \
+        "{} connections of {requests} requests, {} requests in flight, {} waiting for {:?}, {} read \
+         ahead; heads of {} bytes, {} fields, targets of {} bytes, bodies of {} bytes; head {:?}, \
+         keep-alive {:?}, body {:?} and {} bytes/s, write {:?}; {} blocking threads, {} queued, \
          niceness +{}",
         bounds.max_connections,
         bounds.max_in_flight,
         bounds.max_waiting,
         bounds.waiting_time,
         bounds.read_ahead,
+        bounds.max_head,
+        bounds.max_headers,
+        bounds.max_target,
         bounds.max_body,
         bounds.header_time,
         bounds.keep_alive,
         bounds.body_time,
+        bounds.body_rate,
         bounds.write_time,
         blocking.limit(),
         blocking.queue_limit(),

@@ -175,18 +175,18 @@ fn who_reads_nothing_of_a_large_answer_is_cut_off_and_costs_little_until_then() 
         const PIECE: usize = 64 * 1024;
         let (polled, count) = (Count::default(), Count::default());
         let (counter, alive) = (polled.clone(), count.clone());
-        let large: &'static str = "x".repeat(64 << 20).leak();
-        let router =
-            Router::new().get("/whole", move |_| async move { large }).get("/stream", move |_| {
-                let (counter, alive) = (counter.clone(), Alive::new(&alive));
-                async move {
-                    Response::from_stream(stream::repeat_with(move || {
-                        let _alive = &alive;
-                        counter.fetch_add(1, SeqCst);
-                        Ok::<_, std::io::Error>(vec![b'x'; PIECE])
-                    }))
-                }
-            });
+        let large = bytes::Bytes::from(vec![b'x'; 64 << 20]);
+        let whole = move |_| std::future::ready(large.clone());
+        let router = Router::new().get("/whole", whole).get("/stream", move |_| {
+            let (counter, alive) = (counter.clone(), Alive::new(&alive));
+            async move {
+                Response::from_stream(stream::repeat_with(move || {
+                    let _alive = &alive;
+                    counter.fetch_add(1, SeqCst);
+                    Ok::<_, std::io::Error>(vec![b'x'; PIECE])
+                }))
+            }
+        });
         let server = start_with(Server::builder().write_time(ms(500)), router);
         let before = process::resident();
         let clients: Vec<_> = (0..2 * CLIENTS)

@@ -4,7 +4,9 @@ use super::*;
 use crate::primitives::thread;
 
 fn driver() -> Arc<Driver> {
-    let driver = Driver::new(NonZeroU64::MIN, Clock::real(), Duration::from_millis(1)).unwrap();
+    let driver =
+        Driver::new(NonZeroU64::MIN, Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+            .unwrap();
     Arc::new(driver)
 }
 

@@ -19,6 +19,7 @@
 //! is awake costs none either.
 
 mod clock;
+mod kernel_timer;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod timers;
@@ -29,8 +30,9 @@ pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 
 use crate::primitives::Mutex;
-use crate::reactor::{Alarm, Poller, Reactor};
+use crate::reactor::{Alarm, Forked, Poller, Reactor};
 use crate::util::WakeList;
+use kernel_timer::KernelTimer;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -43,12 +45,31 @@ use unpark::Unpark;
 #[derive(Debug)]
 pub(crate) struct Driver {
     runtime: NonZeroU64,
-    poller: Mutex<Poller>,
+    poller: Mutex<Sleeper>,
     reactor: Arc<Reactor>,
     timers: Timers,
     unpark: Unpark,
     alarm: Alarm,
     clock: Clock,
+    kernel_timers: KernelTimers,
+}
+
+/// What only the thread touches that turns the driver.
+#[derive(Debug)]
+struct Sleeper {
+    poller: Poller,
+    kernel_timer: Option<KernelTimer>,
+}
+
+/// What a driver may use beside the wait for events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KernelTimers {
+    /// Nothing: sleeps end with the wait's own timeout.
+    Unused,
+    /// A timer of the kernel's, which ends the sleep that is left to a host.
+    ForHosts,
+    /// The same, for all sleeps.
+    Always,
 }
 
 /// Whether a turn may sleep.
@@ -67,6 +88,8 @@ pub(crate) struct Turned {
     pub(crate) io_events: usize,
     /// Timers that came due.
     pub(crate) timers_fired: usize,
+    /// There were as many events as one turn takes, so that there may be more.
+    pub(crate) full: bool,
 }
 
 impl Driver {
@@ -74,12 +97,23 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the kernel says where it cannot give the descriptors: two or three are needed.
-    pub(crate) fn new(runtime: NonZeroU64, clock: Clock, resolution: Duration) -> io::Result<Self> {
+    /// What the kernel says where it cannot give the descriptors: two to four are needed. Timers of
+    /// the kernel's are there on Linux only.
+    pub(crate) fn new(
+        runtime: NonZeroU64,
+        clock: Clock,
+        resolution: Duration,
+        kernel_timers: KernelTimers,
+    ) -> io::Result<Self> {
         let (reactor, poller, alarm) = Reactor::new(runtime)?;
         let timers = Timers::new(clock.now(), resolution);
-        let poller = Mutex::new(poller);
-        Ok(Self { runtime, poller, reactor, timers, unpark: Unpark::new(), alarm, clock })
+        let kernel_timer = match kernel_timers {
+            KernelTimers::Unused => None,
+            KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),
+        };
+        let poller = Mutex::new(Sleeper { poller, kernel_timer });
+        let unpark = Unpark::new();
+        Ok(Self { runtime, poller, reactor, timers, unpark, alarm, clock, kernel_timers })
     }
 
     /// The number of the runtime that it belongs to.
@@ -103,32 +137,96 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the kernel says of the wait: it means that the descriptor was closed by someone else.
+    /// What the kernel says of the wait: it means that the descriptor was closed by someone else. Or
+    /// that this is a child process.
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
-        let Some(mut poller) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        self.check_process()?;
+        let Some(mut sleeper) = self.poller.try_lock() else { return Ok(Turned::default()) };
         let sleeps = turn == Turn::Sleep && self.unpark.announce();
         let timeout = if sleeps {
             let deadline = self.timers.publish_sleep();
-            deadline.map(|at| at.saturating_duration_since(self.clock.now()))
+            self.timeout(&mut sleeper, deadline)
         } else {
             Some(Duration::ZERO)
         };
-        let waited = poller.wait(timeout);
+        let waited = sleeper.poller.wait(timeout);
         if sleeps {
             self.unpark.awake();
         }
         waited?;
-        let io_events = self.reactor.dispatch(&poller, wakes);
-        drop(poller);
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        drop(sleeper);
         let timers_fired = self.timers.expire(self.clock.now(), wakes);
-        Ok(Turned { io_events, timers_fired })
+        Ok(Turned { io_events: dispatched.descriptors, timers_fired, full: dispatched.full })
+    }
+
+    /// How long the wait lasts at most, where the kernel's timer does not end it.
+    fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
+        let now = self.clock.now();
+        if self.kernel_timers == KernelTimers::Always
+            && let Some(timer) = &mut sleeper.kernel_timer
+            && timer.set(deadline, now).is_ok()
+        {
+            return None;
+        }
+        deadline.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
+    /// that readable. `false` if something is to be done at once.
+    pub(crate) fn leave_to_host(&self) -> bool {
+        if !self.unpark.announce() {
+            return false;
+        }
+        let (deadline, now) = (self.timers.publish_sleep(), self.clock.now());
+        if deadline.is_some_and(|at| at <= now) {
+            self.unpark.awake();
+            return false;
+        }
+        if let Some(mut sleeper) = self.poller.try_lock()
+            && let Some(timer) = &mut sleeper.kernel_timer
+            && timer.set(deadline, now).is_err()
+        {
+            self.unpark.awake();
+            return false;
+        }
+        true
+    }
+
+    /// The host has come back, to run what there is.
+    pub(crate) fn take_from_host(&self) {
+        self.unpark.awake();
+    }
+
+    /// Until when a host may sleep, as far as timers go. Whoever arms an earlier one unparks.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.publish_sleep()
+    }
+
+    /// Makes the descriptor readable that a host watches, until the next turn.
+    pub(crate) fn ring(&self) {
+        // As in `unpark`.
+        let _ = self.alarm.ring();
+    }
+
+    /// What a host does that watches the descriptor: sleeps until it is readable.
+    #[cfg(all(test, loom))]
+    pub(crate) fn watch(&self) {
+        self.poller.lock().poller.watch();
+    }
+
+    /// # Errors
+    ///
+    /// [`Forked`] in a child of the process that made the driver.
+    pub(crate) fn check_process(&self) -> Result<(), Forked> {
+        self.reactor.check_process()
     }
 
     /// Ends the sleep of the thread that turns the driver, or keeps it from its next one.
     ///
     /// The one place from which threads are woken physically.
     pub(crate) fn unpark(&self) {
-        if self.unpark.notify() {
+        if self.unpark.notify() && self.check_process().is_ok() {
             // An error would mean that the counter of the eventfd is full, so that the sleeper is
             // being woken already, or that the descriptor was closed by someone else, which `turn`
             // reports.
@@ -140,6 +238,11 @@ impl Driver {
     #[inline]
     pub(crate) fn take_notified(&self) -> bool {
         self.unpark.take()
+    }
+
+    /// Whether somebody has unparked since the last sleep, and that was not taken.
+    pub(crate) fn is_notified(&self) -> bool {
+        self.unpark.is_notified()
     }
 
     /// How `timer` stands; it is armed if it was not, and `waker` is woken when that changes.

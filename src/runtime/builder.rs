@@ -2,7 +2,7 @@
 
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
-use crate::driver::{Clock, Driver};
+use crate::driver::{Clock, Driver, KernelTimers};
 use crate::hooks::{HookSet, Hooks};
 use crate::offload::{self, BadSetting, ThreadPool};
 use crate::primitives::unique_id;
@@ -12,8 +12,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One step of the timer wheel.
+/// One step of the timer wheel, by default; the kernel's wait has none that is finer.
 const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
+const FINEST: Duration = Duration::from_micros(50);
+const COARSEST: Duration = Duration::from_secs(1);
 
 /// The settings of a [`LocalRuntime`]; made by [`LocalRuntime::builder`].
 ///
@@ -24,14 +26,48 @@ const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 /// assert_eq!(rt.block_on(async { 1 + 1 }), 2);
 /// # Ok::<(), mainspring::BuildError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct LocalBuilder {
     hooks: Option<Arc<dyn Hooks>>,
     blocking: offload::Builder,
+    timer_resolution: Duration,
+    timer_fd: bool,
+}
+
+impl Default for LocalBuilder {
+    fn default() -> Self {
+        Self {
+            hooks: None,
+            blocking: offload::Builder::default(),
+            timer_resolution: TIMER_RESOLUTION,
+            timer_fd: false,
+        }
+    }
 }
 
 impl LocalBuilder {
+    /// The step in which timers are kept, from 50 µs to 1 s; by default 1 ms.
+    ///
+    /// A timer fires at the first step that is not before its deadline. The kernel's wait counts in
+    /// milliseconds, and so adds up to one more; a resolution below 1 ms makes a timer of the
+    /// kernel's (`timerfd_create(2)`) end the sleep instead, which costs a system call whenever the
+    /// next deadline has changed by the time of a sleep. That is there on Linux only.
+    pub fn timer_resolution(mut self, resolution: Duration) -> Self {
+        self.timer_resolution = resolution;
+        self
+    }
+
+    /// Whether deadlines make the descriptor of [`LocalRuntime::as_fd`] readable, for hosts that can
+    /// only watch descriptors; by default not.
+    ///
+    /// It costs a descriptor, and a system call for each turn after which the next deadline is
+    /// another. Linux only.
+    pub fn timer_fd(mut self, timer_fd: bool) -> Self {
+        self.timer_fd = timer_fd;
+        self
+    }
+
     /// Tells `hooks` of the life of tasks and of the thread; by default nobody is told.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
         self.hooks = Some(hooks);
@@ -86,11 +122,20 @@ impl LocalBuilder {
     ///
     /// # Errors
     ///
-    /// If the system has no descriptors left: a runtime needs two or three. If a setting is out of
-    /// its bounds.
+    /// If the system has no descriptors left: a runtime needs two to four. If a setting is out of
+    /// its bounds, or asks for what the system does not have.
     pub fn build(self) -> Result<LocalRuntime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
-        let driver = Driver::new(unique_id(), Clock::real(), TIMER_RESOLUTION)
+        let resolution = self.timer_resolution;
+        if !(FINEST..=COARSEST).contains(&resolution) {
+            return Err(BuildError(Why::Resolution(resolution)));
+        }
+        let kernel_timers = match self.timer_fd {
+            _ if resolution < TIMER_RESOLUTION => KernelTimers::Always,
+            true => KernelTimers::ForHosts,
+            false => KernelTimers::Unused,
+        };
+        let driver = Driver::new(unique_id(), Clock::real(), resolution, kernel_timers)
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
@@ -108,6 +153,8 @@ impl fmt::Debug for LocalBuilder {
         f.debug_struct("LocalBuilder")
             .field("hooks", &self.hooks.is_some())
             .field("blocking", &self.blocking)
+            .field("timer_resolution", &self.timer_resolution)
+            .field("timer_fd", &self.timer_fd)
             .finish()
     }
 }
@@ -119,16 +166,25 @@ pub struct BuildError(Why);
 #[derive(Debug)]
 enum Why {
     Descriptors(io::Error),
+    Resolution(Duration),
     Setting(BadSetting),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Why::Descriptors(error) if error.kind() == io::ErrorKind::Unsupported => write!(
+                f,
+                "timers finer than 1 ms, or seen by a host's descriptor, need a timerfd: {error}"
+            ),
             Why::Descriptors(error) => write!(
                 f,
                 "the system gave no descriptors for the event loop ({error}): close some, or raise \
                  the limit"
+            ),
+            Why::Resolution(given) => write!(
+                f,
+                "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
             ),
             Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
         }
@@ -140,6 +196,7 @@ impl std::error::Error for BuildError {
         match &self.0 {
             Why::Descriptors(error) => Some(error),
             Why::Setting(bad) => Some(bad),
+            Why::Resolution(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod free;
 mod handle;
 mod local;
 
+pub use crate::scheduler::host::{Budget, TurnError, TurnReport};
 pub use builder::{BuildError, LocalBuilder};
 pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};
 pub use handle::{Handle, NoRuntime};

@@ -13,6 +13,7 @@
 //! future may be dropped here only. At last the inbox is closed, and comes to hold nothing.
 
 use super::fairness::Fairness;
+use super::host::Stay;
 use crate::context::{self, Current, DefaultExecutor, Outside, OwnQueue};
 use crate::coop;
 use crate::driver::{Driver, Turn};
@@ -20,7 +21,7 @@ use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{AtomicBool, Mutex, Ordering};
 use crate::task::{Home, Placement, Ran, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// The number of the one worker, as hooks are told it.
-const WORKER: usize = 0;
+pub(super) const WORKER: usize = 0;
 
 /// The room that an empty queue keeps, in entries; beyond that it gives its memory back.
 const KEEP: usize = 1024;
@@ -92,7 +93,7 @@ impl Spawn for LocalSpawn {
 
 /// The queue of the thread itself.
 #[derive(Debug, Default)]
-struct Queue(RefCell<VecDeque<Runnable>>);
+pub(super) struct Queue(RefCell<VecDeque<Runnable>>);
 
 impl OwnQueue for Queue {
     #[inline]
@@ -107,25 +108,33 @@ impl OwnQueue for Queue {
 
 impl Queue {
     #[inline]
-    fn pop(&self) -> Option<Runnable> {
+    pub(super) fn pop(&self) -> Option<Runnable> {
         self.0.borrow_mut().pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
     }
 }
 
 /// The scheduler, on its thread.
 pub(crate) struct Local {
-    home: Arc<Home<Shard>>,
-    queue: Rc<Queue>,
-    current: Rc<Current>,
+    pub(super) home: Arc<Home<Shard>>,
+    pub(super) queue: Rc<Queue>,
+    pub(super) current: Rc<Current>,
+    /// A host has asked for the descriptor.
+    pub(super) watched: Cell<bool>,
+    /// The last that hooks were told was a park in the host.
+    pub(super) told_parked: Cell<bool>,
     /// The first `block_on` and each later one is told of by this waker.
     root: Arc<RootWaker>,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
 }
 
 /// What only the loop uses.
-struct State {
+pub(super) struct State {
     fairness: Fairness,
-    wakes: WakeList,
+    pub(super) wakes: WakeList,
     /// How many of the queued tasks run before the root, which was found woken; `None` while it
     /// waits.
     before_root: Option<usize>,
@@ -163,7 +172,8 @@ impl Local {
         let fairness = Fairness::new(driver.clock().now());
         let root = Arc::new(RootWaker { woken: AtomicBool::new(false), driver });
         let state = RefCell::new(State { fairness, wakes: WakeList::new(), before_root: None });
-        Self { home, queue, current, root, state }
+        let (watched, told_parked) = (Cell::new(false), Cell::new(false));
+        Self { home, queue, current, watched, told_parked, root, state }
     }
 
     /// What code on this thread finds while the scheduler runs.
@@ -183,7 +193,9 @@ impl Local {
     /// [`Reentered`] if the thread runs this scheduler already.
     pub(crate) fn block_on<F: Future>(&self, root: F) -> Result<F::Output, Reentered> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reentered)?;
+        let _stay = Stay::begin(self);
         let _entered = context::enter(Rc::clone(&self.current));
+        self.tell_unparked();
         // Dropped before the runtime is left, so that its drop finds what a task's would.
         let mut root = pin!(root);
         let waker = Waker::from(Arc::clone(&self.root));
@@ -236,7 +248,7 @@ impl Local {
         worked
     }
 
-    fn run(&self, task: Runnable) {
+    pub(super) fn run(&self, task: Runnable) {
         let hooks = self.home.hooks();
         if hooks.is_empty() {
             if let Ran::Again(task) = task.run() {
@@ -259,15 +271,15 @@ impl Local {
     }
 
     /// Whether something is to be done that no event is needed for.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         // The notice is taken before anything is looked at. The other way round, a wake of the root
         // that comes in between would lose its notice after its flag was missed.
         self.take_inbox();
-        self.root.is_woken() || !self.queue.0.borrow().is_empty()
+        self.root.is_woken() || !self.queue.is_empty()
     }
 
     /// If somebody has left something, takes the notice, and moves the tasks to the own queue.
-    fn take_inbox(&self) {
+    pub(super) fn take_inbox(&self) {
         if self.current.driver.take_notified() {
             let mut inbox = self.home.inbox.lock();
             self.queue.0.borrow_mut().append(&mut inbox.tasks);
@@ -277,7 +289,6 @@ impl Local {
 
     /// Turns the driver, then wakes whom that concerns.
     fn turn(&self, turn: Turn, state: &mut State) {
-        let driver = &self.current.driver;
         let hooks = self.home.hooks();
         let mut how = turn;
         if turn == Turn::Sleep {
@@ -288,19 +299,24 @@ impl Local {
                 how = Turn::Look;
             }
         }
-        let turned = driver.turn(how, &mut state.wakes);
+        let turned = self.current.driver.turn(how, &mut state.wakes);
         if turn == Turn::Sleep {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }
+        self.settle(turn, state);
+        if let Err(error) = turned {
+            panic!("the runtime cannot wait for events any more: {error}");
+        }
+    }
+
+    /// Wakes whom a turn of the driver concerns, and takes what others have left.
+    pub(super) fn settle(&self, turn: Turn, state: &mut State) {
         state.wakes.wake_all();
         self.take_inbox();
-        let now = driver.clock().now();
+        let now = self.current.driver.clock().now();
         match turn {
             Turn::Look => state.fairness.looked(now),
             Turn::Sleep => state.fairness.slept(now),
-        }
-        if let Err(error) = turned {
-            panic!("the runtime cannot wait for events any more: {error}");
         }
     }
 
@@ -327,6 +343,10 @@ impl Local {
             }
             // Another thread has claimed the rest, and is on its way to the inbox. What the driver
             // says meanwhile only wakes tasks that are ending.
+            if self.current.driver.check_process().is_err() {
+                // That thread is in the parent. It will not come.
+                break;
+            }
             if self.current.driver.turn(Turn::Sleep, &mut wakes).is_err() {
                 std::thread::yield_now();
             }
@@ -393,7 +413,7 @@ impl Wake for RootWaker {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::Clock;
+    use crate::driver::{Clock, KernelTimers};
     use crate::primitives::unique_id;
     use crate::scheduler::no_executor::NoExecutor;
     use crate::task::spawn;
@@ -403,7 +423,9 @@ mod tests {
 
     #[test]
     fn the_inbox_gives_back_what_a_peak_has_left() {
-        let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
+        let driver =
+            Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+                .unwrap();
         let local = Local::new(driver, HookSet::new(None), |_| Arc::new(NoExecutor));
         for _ in 0..100 * KEEP {
             drop(spawn(&*local.current().spawn, async {}, Location::caller()));

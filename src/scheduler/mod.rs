@@ -1,6 +1,7 @@
 //! Who runs, and when: the one-thread scheduler.
 
 mod fairness;
+pub(crate) mod host;
 pub(crate) mod local;
 #[cfg(test)]
 mod no_executor;

@@ -3,10 +3,14 @@
 
 use mainspring::coop::BUDGET;
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
 use mainspring::task::{AbortHandle, Busy, Job, JoinError};
 use mainspring::time::{Elapsed, Instant, Sleep};
-use mainspring::{BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow};
+use mainspring::{
+    Budget, BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, TurnError,
+    TurnReport, YieldNow,
+};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -81,6 +85,12 @@ fn every_public_type() {
         TcpListener: true true true;
         TcpStream: true true true;
         ConnectError: true true true;
+        AsyncFd<std::fs::File>: true true true;
+        ReadyGuard<'static, std::fs::File>: true true true;
+        WouldBlock: true true true;
+        Budget: true true true;
+        TurnReport: true true true;
+        TurnError: true true true;
         ReadHalf<'static>: true true true;
         WriteHalf<'static>: true true true;
     }

@@ -38,6 +38,7 @@
 //! | [`task`] | [`JoinHandle`], its errors, the numbers of tasks, [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
 //! | [`net`] | TCP with the traits of `futures-io` |
+//! | [`io`] | [`AsyncFd`](io::AsyncFd), for descriptors of others |
 //! | [`sync`] | what tasks coordinate with; it works under any executor |
 //! | [`coop`] | the budget that keeps a busy task from starving others |
 //! | [`hooks`] | what an embedder can watch |
@@ -75,7 +76,7 @@ pub(crate) mod scheduler;
 
 pub(crate) mod runtime;
 
-pub(crate) mod io;
+pub mod io;
 pub mod net;
 pub mod time;
 

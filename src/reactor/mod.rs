@@ -35,7 +35,7 @@ mod slots;
 mod tests;
 
 pub(crate) use poller::{Alarm, Poller};
-pub(crate) use readiness::Direction;
+pub(crate) use readiness::{Direction, Seen};
 pub(crate) use registration::{Registration, WaitKey};
 pub(crate) use slots::Reactor;
 

@@ -17,18 +17,24 @@
 //! of [`Unpark`] before it waits, and does not wait if somebody has notified since its last turn.
 //! So arming a timer costs no system call unless somebody sleeps past it, and waking a thread that
 //! is awake costs none either.
+//!
+//! In virtual time nobody sleeps until a deadline: a turn that may sleep, and finds nothing in the
+//! kernel, moves the clock to the next deadline instead. Only where there is none left does it sleep,
+//! and then for what comes from outside.
 
 mod clock;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod timers;
 mod unpark;
+mod virtual_time;
 
 pub(crate) use clock::Clock;
 pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
+pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::Mutex;
+use crate::primitives::{Mutex, MutexGuard};
 use crate::reactor::{Alarm, Poller, Reactor};
 use crate::util::WakeList;
 use std::io;
@@ -67,6 +73,9 @@ pub(crate) struct Turned {
     pub(crate) io_events: usize,
     /// Timers that came due.
     pub(crate) timers_fired: usize,
+    /// In virtual time, nothing inside can run any more, and nothing came from outside for as long as
+    /// the clock has patience.
+    pub(crate) stuck: bool,
 }
 
 impl Driver {
@@ -106,6 +115,9 @@ impl Driver {
     /// What the kernel says of the wait: it means that the descriptor was closed by someone else.
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
         let Some(mut poller) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
+            return self.turn_in_virtual_time(poller, time, wakes);
+        }
         let sleeps = turn == Turn::Sleep && self.unpark.announce();
         let timeout = if sleeps {
             let deadline = self.timers.publish_sleep();
@@ -121,7 +133,46 @@ impl Driver {
         let io_events = self.reactor.dispatch(&poller, wakes);
         drop(poller);
         let timers_fired = self.timers.expire(self.clock.now(), wakes);
-        Ok(Turned { io_events, timers_fired })
+        Ok(Turned { io_events, timers_fired, stuck: false })
+    }
+
+    /// A turn that may sleep, for a clock that jumps.
+    fn turn_in_virtual_time(
+        &self,
+        mut poller: MutexGuard<'_, Poller>,
+        time: &VirtualTime,
+        wakes: &mut WakeList,
+    ) -> io::Result<Turned> {
+        poller.wait(Some(Duration::ZERO))?;
+        let io_events = self.reactor.dispatch(&poller, wakes);
+        if io_events > 0 || self.unpark.is_notified() {
+            let timers_fired = self.timers.expire(time.now(), wakes);
+            return Ok(Turned { io_events, timers_fired, stuck: false });
+        }
+        while let Some(to) = time.next(self.timers.next()) {
+            let arrived = time.jump(to, wakes);
+            let timers_fired = self.timers.expire(to, wakes);
+            if arrived + timers_fired > 0 {
+                return Ok(Turned { io_events, timers_fired, stuck: false });
+            }
+        }
+        // Another thread may have armed a timer since the last look; then the next turn goes there.
+        let stays = time.next(self.timers.publish_sleep()).is_none();
+        let sleeps = stays && self.unpark.announce();
+        let timeout = if sleeps { time.patience() } else { Some(Duration::ZERO) };
+        let since = std::time::Instant::now();
+        let waited = poller.wait(timeout);
+        if sleeps {
+            self.unpark.awake();
+        }
+        waited?;
+        let io_events = self.reactor.dispatch(&poller, wakes);
+        drop(poller);
+        let timers_fired = self.timers.expire(time.now(), wakes);
+        // A signal may have ended the wait early.
+        let patient = !time.patience().is_some_and(|patience| since.elapsed() >= patience);
+        let nothing = io_events + timers_fired == 0 && !self.unpark.is_notified();
+        Ok(Turned { io_events, timers_fired, stuck: sleeps && nothing && !patient })
     }
 
     /// Ends the sleep of the thread that turns the driver, or keeps it from its next one.

@@ -13,10 +13,11 @@
 //! future may be dropped here only. At last the inbox is closed, and comes to hold nothing.
 
 use super::fairness::Fairness;
+use super::seeded::Seeded;
 use crate::context::{self, Current, DefaultExecutor, Outside, OwnQueue};
 use crate::coop;
 use crate::driver::{Driver, Turn};
-use crate::hooks::{HookSet, PollOutcome};
+use crate::hooks::{HookSet, PollOutcome, TaskKind};
 use crate::primitives::{AtomicBool, Mutex, Ordering};
 use crate::task::{Home, Placement, Ran, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
@@ -90,6 +91,13 @@ impl Spawn for LocalSpawn {
     }
 }
 
+/// Queues tasks of other homes, which this one's thread is to run.
+impl Schedule for LocalSpawn {
+    fn schedule(&self, task: Runnable) {
+        self.0.schedule(task);
+    }
+}
+
 /// The queue of the thread itself.
 #[derive(Debug, Default)]
 struct Queue(RefCell<VecDeque<Runnable>>);
@@ -129,6 +137,8 @@ struct State {
     /// How many of the queued tasks run before the root, which was found woken; `None` while it
     /// waits.
     before_root: Option<usize>,
+    /// Who decides where the order is not that of the queue.
+    seeded: Option<Box<Seeded>>,
 }
 
 /// The thread is inside the scheduler already.
@@ -152,8 +162,9 @@ impl Local {
         let shard = Shard { driver: Arc::clone(&driver), inbox: Mutex::new(Inbox::default()) };
         let home = Home::new_local(shard, hooks);
         let queue = Rc::new(Queue::default());
-        let spawn: Arc<dyn Spawn> = Arc::new(LocalSpawn(Arc::clone(&home)));
-        let outside = Outside { driver: Arc::clone(&driver), spawn: Arc::clone(&spawn) };
+        let queues = Arc::new(LocalSpawn(Arc::clone(&home)));
+        let spawn: Arc<dyn Spawn> = queues.clone();
+        let outside = Outside { driver: Arc::clone(&driver), spawn: queues.clone(), queue: queues };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
             spawn,
@@ -162,8 +173,14 @@ impl Local {
         });
         let fairness = Fairness::new(driver.clock().now());
         let root = Arc::new(RootWaker { woken: AtomicBool::new(false), driver });
-        let state = RefCell::new(State { fairness, wakes: WakeList::new(), before_root: None });
-        Self { home, queue, current, root, state }
+        let state = State { fairness, wakes: WakeList::new(), before_root: None, seeded: None };
+        Self { home, queue, current, root, state: RefCell::new(state) }
+    }
+
+    /// Leaves to `seeded` in which order tasks run and are woken.
+    pub(crate) fn in_order_of(mut self, seeded: Seeded) -> Self {
+        self.state.get_mut().seeded = Some(Box::new(seeded));
+        self
     }
 
     /// What code on this thread finds while the scheduler runs.
@@ -196,7 +213,7 @@ impl Local {
         self.take_inbox();
         loop {
             let mut worked = false;
-            if self.root_is_next(&mut state) && self.root.take() {
+            if self.is_turn_of_root(&mut state) && self.root.take() {
                 worked = true;
                 state.before_root = None;
                 let _budget = coop::start();
@@ -204,10 +221,24 @@ impl Local {
                     return Ok(output);
                 }
             }
-            worked |= self.run_some(&mut state);
+            worked |= match state.seeded {
+                None => self.run_some(&mut state),
+                Some(_) => self.run_seeded(&mut state),
+            };
             let turn = if worked || self.has_work() { Turn::Look } else { Turn::Sleep };
             if turn == Turn::Sleep || state.fairness.spend() {
                 self.turn(turn, &mut state);
+            }
+        }
+    }
+
+    /// Whether the root runs now.
+    fn is_turn_of_root(&self, state: &mut State) -> bool {
+        match &mut state.seeded {
+            None => self.root_is_next(state),
+            Some(seeded) => {
+                let (woken, tasks) = (self.root.is_woken(), self.queue.0.borrow().len());
+                seeded.picks_root(woken, tasks, self.current.driver.clock().now())
             }
         }
     }
@@ -234,6 +265,32 @@ impl Local {
             }
         }
         worked
+    }
+
+    /// As [`run_some`](Self::run_some), in the order that the seed says.
+    fn run_seeded(&self, state: &mut State) -> bool {
+        let mut worked = false;
+        while !self.is_turn_of_root(state) {
+            let Some(seeded) = &mut state.seeded else { break };
+            let Some(task) = seeded.take(&mut self.queue.0.borrow_mut()) else { break };
+            worked = true;
+            self.run_any(task);
+            if state.fairness.spend() {
+                break;
+            }
+        }
+        worked
+    }
+
+    /// Runs a task of this home, or one of the executor's that was queued here.
+    fn run_any(&self, task: Runnable) {
+        if task.info().kind == TaskKind::Blocking {
+            self.current.executor.run_inline(task);
+            // What it has woken and spawned, from outside as it were, takes part from now on.
+            self.take_inbox();
+        } else {
+            self.run(task);
+        }
     }
 
     fn run(&self, task: Runnable) {
@@ -292,16 +349,29 @@ impl Local {
         if turn == Turn::Sleep {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }
+        if let Some(seeded) = &mut state.seeded {
+            seeded.shuffle(&mut state.wakes);
+        }
         state.wakes.wake_all();
         self.take_inbox();
-        let now = driver.clock().now();
-        match turn {
-            Turn::Look => state.fairness.looked(now),
-            Turn::Sleep => state.fairness.slept(now),
+        match (&mut state.seeded, turn) {
+            (None, Turn::Look) => state.fairness.looked(driver.clock().now()),
+            (None, Turn::Sleep) => state.fairness.slept(driver.clock().now()),
+            (Some(seeded), _) => state.fairness.allow(seeded.polls_until_look()),
         }
-        if let Err(error) = turned {
-            panic!("the runtime cannot wait for events any more: {error}");
+        match turned {
+            Err(error) => panic!("the runtime cannot wait for events any more: {error}"),
+            Ok(turned) if turned.stuck => self.tell_deadlock(),
+            Ok(_) => {}
         }
+    }
+
+    #[cold]
+    fn tell_deadlock(&self) -> ! {
+        let paused = self.current.driver.clock().as_virtual().is_some_and(|time| time.is_paused());
+        let why = if paused { "the clock is paused" } else { "no timer is armed" };
+        let tasks = self.live_tasks();
+        panic!("nothing can run and {why}: deadlock of {tasks} live tasks and the root");
     }
 
     /// Gives back what a peak has left behind.
@@ -320,7 +390,7 @@ impl Local {
         loop {
             self.take_inbox();
             while let Some(task) = self.queue.pop() {
-                self.run(task);
+                self.end(task);
             }
             if self.home.live_tasks() == 0 {
                 break;
@@ -341,6 +411,16 @@ impl Local {
         // Nothing of this runtime runs any more; who is told now must not take it for the current.
         drop(entered);
         wakes.wake_all();
+    }
+}
+
+impl Local {
+    /// Runs a task that was asked to end; one of the executor's own has not begun, and is dropped.
+    fn end(&self, task: Runnable) {
+        match task.info().kind {
+            TaskKind::Blocking => drop(task),
+            TaskKind::Send | TaskKind::Local => self.run(task),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod fairness;
 pub(crate) mod local;
 #[cfg(test)]
 mod no_executor;
+pub(crate) mod seeded;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -74,6 +74,7 @@ impl VirtualTime {
     ///
     /// The advance is begun by the first call, and later ones tell of a new waker. `false` if it is
     /// over.
+    #[must_use]
     pub(crate) fn advance(&self, at: &mut Option<Advance>, target: Instant, waker: &Waker) -> bool {
         if self.now() >= target {
             *at = None;
@@ -81,19 +82,20 @@ impl VirtualTime {
         }
         let mut waker = waker.clone();
         let mut rules = self.rules.lock();
-        match at.and_then(|Advance(number)| rules.advances.iter_mut().find(|w| w.number == number))
-        {
-            Some(waiting) => std::mem::swap(&mut waiting.waker, &mut waker),
-            None => {
-                rules.last_number += 1;
-                let number = rules.last_number;
-                rules.advances.push(Waiting { number, target, waker });
-                *at = Some(Advance(number));
-                return true;
-            }
+        let begun = at.and_then(|Advance(number)| {
+            rules.advances.iter_mut().find(|waiting| waiting.number == number)
+        });
+        if let Some(waiting) = begun {
+            std::mem::swap(&mut waiting.waker, &mut waker);
+            // Not under the lock: it is somebody else's.
+            drop(rules);
+            drop(waker);
+        } else {
+            rules.last_number += 1;
+            let number = rules.last_number;
+            rules.advances.push(Waiting { number, target, waker });
+            *at = Some(Advance(number));
         }
-        drop(rules);
-        drop(waker);
         true
     }
 

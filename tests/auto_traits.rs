@@ -4,6 +4,7 @@
 use mainspring::coop::BUDGET;
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use mainspring::sim::{Sim, Trace};
 use mainspring::task::{AbortHandle, Busy, Job, JoinError};
 use mainspring::time::{Elapsed, Instant, Sleep};
 use mainspring::{BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow};
@@ -77,6 +78,9 @@ fn every_public_type() {
         Instant: true true true;
         Sleep: true true true;
         Elapsed: true true true;
+
+        Sim: true true true;
+        Trace: true true true;
 
         TcpListener: true true true;
         TcpStream: true true true;

@@ -170,9 +170,9 @@ impl Driver {
         drop(poller);
         let timers_fired = self.timers.expire(time.now(), wakes);
         // A signal may have ended the wait early.
-        let patient = !time.patience().is_some_and(|patience| since.elapsed() >= patience);
+        let over = time.patience().is_some_and(|patience| since.elapsed() >= patience);
         let nothing = io_events + timers_fired == 0 && !self.unpark.is_notified();
-        Ok(Turned { io_events, timers_fired, stuck: sleeps && nothing && !patient })
+        Ok(Turned { io_events, timers_fired, stuck: sleeps && nothing && over })
     }
 
     /// Ends the sleep of the thread that turns the driver, or keeps it from its next one.

@@ -91,10 +91,11 @@ impl LocalBuilder {
     ///
     /// - [Time is virtual](crate::time#virtual-time): it stands still while anything can run, and
     ///   jumps to the next deadline when nothing can.
-    /// - The next to run is drawn among all tasks that are ready and the future of `block_on`, each
-    ///   with the same chance, but every sixteenth time the one that waits longest runs. So
+    /// - The next to run is drawn among the tasks that are ready (of more than 256, among those that
+    ///   wait longest) and the future of `block_on`, each with the same chance; every sixteenth time
+    ///   it is the one that waits longest, so that each gets its turn. Thus
     ///   [`yield_now`](crate::yield_now) lets others run, but not all. Wakers that are due at the same
-    ///   time are woken in any order, and so is after how many polls the kernel is asked.
+    ///   time are woken in any order. After how many polls the kernel is asked is drawn too.
     /// - Closures of [`spawn_blocking`](crate::spawn_blocking) run on the thread of the runtime, when
     ///   they are picked among the tasks. One that waits for a task waits for ever.
     ///

@@ -5,6 +5,10 @@
 //! empties the inbox when it finds the driver notified, which it asks at least as often as
 //! [`Fairness`] says, and before it sleeps.
 //!
+//! In a deterministic runtime [`Seeded`] picks who runs, in place of the queue's order, and shuffles
+//! what a turn of the driver wakes. There the queue also holds closures that block, which go to the
+//! executor when they are picked.
+//!
 //! # The end
 //!
 //! The home is closed first: no new task gets in, and each of the living is asked to end, which

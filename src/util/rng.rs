@@ -44,8 +44,8 @@ impl Rng {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use super::Rng;
+    use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
     #[test]
     fn the_published_answers() {

@@ -19,6 +19,7 @@ use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 use watchdog::within;
@@ -183,7 +184,7 @@ fn real_time_cannot_be_moved() {
     });
     let message = message_of(time::pause);
     assert!(message.contains("where no runtime runs"), "{message}");
-    let other = seeded(1).block_on(async { Box::pin(advance(HOUR)) });
+    let other = seeded(1).block_on(std::future::poll_fn(|_| Poll::Ready(Box::pin(advance(HOUR)))));
     let message = message_of(|| seeded(2).block_on(other));
     assert!(message.contains("await it there"), "{message}");
 }
@@ -860,6 +861,6 @@ fn a_simulation_within_a_runtime_is_refused() {
 #[test]
 fn a_panic_with_something_else_than_a_text_is_passed_on() {
     let run = || sim::run(1, async { std::panic::panic_any(7_u8) });
-    let payload = catch_unwind(run).err().expect("it panics");
+    let payload = catch_unwind(run).expect_err("it panics");
     assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
 }

@@ -42,6 +42,7 @@
 //! | [`sync`] | what tasks coordinate with; it works under any executor |
 //! | [`coop`] | the budget that keeps a busy task from starving others |
 //! | [`hooks`] | what an embedder can watch |
+//! | [`sim`] | tests in virtual time, under many seeded orders of events |
 #![cfg_attr(feature = "http", doc = "| [`http`] | the HTTP/1.1 server |")]
 //!
 //! # Features
@@ -78,6 +79,7 @@ pub(crate) mod runtime;
 
 pub mod io;
 pub mod net;
+pub mod sim;
 pub mod time;
 
 #[cfg(fuzzing)]

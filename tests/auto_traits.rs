@@ -5,6 +5,7 @@ use mainspring::coop::BUDGET;
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use mainspring::sim::{Sim, Trace};
 use mainspring::task::{AbortHandle, Busy, Job, JoinError};
 use mainspring::time::{Elapsed, Instant, Sleep};
 use mainspring::{
@@ -81,6 +82,9 @@ fn every_public_type() {
         Instant: true true true;
         Sleep: true true true;
         Elapsed: true true true;
+
+        Sim: true true true;
+        Trace: true true true;
 
         TcpListener: true true true;
         TcpStream: true true true;

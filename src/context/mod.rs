@@ -9,7 +9,7 @@
 use crate::driver::Driver;
 use crate::hooks::TaskId;
 use crate::primitives::{local, unique_id};
-use crate::task::{Executor, Runnable, Spawn};
+use crate::task::{Executor, Runnable, Schedule, Spawn};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
@@ -31,13 +31,20 @@ pub(crate) struct Current {
 /// A runtime's executor for work that blocks.
 ///
 /// What it is beyond that is known to its own room, which lies above this one and asks by `Any`.
-pub(crate) trait DefaultExecutor: Executor + Any {}
+pub(crate) trait DefaultExecutor: Executor + Any {
+    /// Runs a task of the executor's own, which it has put among those of the runtime.
+    fn run_inline(&self, task: Runnable) {
+        let _ = task.run();
+    }
+}
 
 /// What a thread enters that works for a runtime and is none of its workers.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) driver: Arc<Driver>,
     pub(crate) spawn: Arc<dyn Spawn>,
+    /// Where tasks of the executor are queued that the runtime's own thread is to run.
+    pub(crate) queue: Arc<dyn Schedule>,
 }
 
 impl Outside {

@@ -74,6 +74,32 @@ fn loom_arm_twice_against_sleep() {
     });
 }
 
+/// In virtual time: nothing to jump to, against a timer that is armed meanwhile.
+#[test]
+fn loom_arm_against_a_sleep_in_virtual_time() {
+    loom::model(|| {
+        let clock = Clock::Virtual(VirtualTime::new(None));
+        let driver = Driver::new(NonZeroU64::MIN, clock, Duration::from_millis(1)).unwrap();
+        let driver = Arc::new(driver);
+        let arming = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                // `Clock::now` stands still in a model; a virtual clock may not.
+                let deadline = driver.clock().as_virtual().unwrap().now() + SOON;
+                let mut timer = None;
+                let poll = driver.poll_timer(&mut timer, deadline, Waker::noop());
+                assert_eq!(poll, TimerPoll::Waits);
+            })
+        };
+        // It never comes back if it sleeps through the arming.
+        let mut wakes = WakeList::new();
+        while driver.turn(Turn::Sleep, &mut wakes).unwrap().timers_fired == 0 {
+            driver.take_notified();
+        }
+        arming.join().unwrap();
+    });
+}
+
 /// A timer is cancelled and its waker replaced while the driver ends: nothing is kept.
 #[test]
 fn loom_shutdown_against_refresh_and_cancel() {

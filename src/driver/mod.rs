@@ -17,6 +17,10 @@
 //! of [`Unpark`] before it waits, and does not wait if somebody has notified since its last turn.
 //! So arming a timer costs no system call unless somebody sleeps past it, and waking a thread that
 //! is awake costs none either.
+//!
+//! In virtual time nobody sleeps until a deadline: a turn that may sleep, and finds nothing in the
+//! kernel, moves the clock to the next deadline instead. Only where there is none left does it sleep,
+//! and then for what comes from outside.
 
 mod clock;
 mod kernel_timer;
@@ -24,13 +28,15 @@ mod kernel_timer;
 mod loom_tests;
 mod timers;
 mod unpark;
+mod virtual_time;
 
 pub(crate) use clock::Clock;
 pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
+pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::Mutex;
-use crate::reactor::{Alarm, Forked, Poller, Reactor};
+use crate::primitives::{Mutex, MutexGuard};
+use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
 use crate::util::WakeList;
 use kernel_timer::KernelTimer;
 use std::io;
@@ -90,6 +96,16 @@ pub(crate) struct Turned {
     pub(crate) timers_fired: usize,
     /// There were as many events as one turn takes, so that there may be more.
     pub(crate) full: bool,
+    /// In virtual time, nothing inside can run any more, and nothing came from outside for as long as
+    /// the clock has patience.
+    pub(crate) stuck: bool,
+}
+
+impl Turned {
+    fn of(dispatched: Dispatched, timers_fired: usize) -> Self {
+        let Dispatched { descriptors: io_events, full } = dispatched;
+        Self { io_events, timers_fired, full, stuck: false }
+    }
 }
 
 impl Driver {
@@ -142,6 +158,9 @@ impl Driver {
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
         self.check_process()?;
         let Some(mut sleeper) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
+            return self.turn_in_virtual_time(sleeper, time, wakes);
+        }
         let sleeps = turn == Turn::Sleep && self.unpark.announce();
         let timeout = if sleeps {
             let deadline = self.timers.publish_sleep();
@@ -157,7 +176,68 @@ impl Driver {
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
         drop(sleeper);
         let timers_fired = self.timers.expire(self.clock.now(), wakes);
-        Ok(Turned { io_events: dispatched.descriptors, timers_fired, full: dispatched.full })
+        Ok(Turned::of(dispatched, timers_fired))
+    }
+
+    /// A turn that may sleep, for a clock that jumps.
+    fn turn_in_virtual_time(
+        &self,
+        mut sleeper: MutexGuard<'_, Sleeper>,
+        time: &VirtualTime,
+        wakes: &mut WakeList,
+    ) -> io::Result<Turned> {
+        sleeper.poller.wait(Some(Duration::ZERO))?;
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        if dispatched.descriptors > 0 || self.unpark.is_notified() {
+            return Ok(Turned::of(dispatched, self.timers.expire(time.now(), wakes)));
+        }
+        if let Some(timers_fired) = self.jump(time, wakes) {
+            return Ok(Turned::of(dispatched, timers_fired));
+        }
+        // Another thread may have armed a timer since the last look; then the next turn goes there.
+        let stays = time.next(self.timers.publish_sleep()).is_none();
+        let sleeps = stays && self.unpark.announce();
+        let timeout = if sleeps { time.patience() } else { Some(Duration::ZERO) };
+        let since = std::time::Instant::now();
+        let waited = sleeper.poller.wait(timeout);
+        if sleeps {
+            self.unpark.awake();
+        }
+        waited?;
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        drop(sleeper);
+        let mut turned = Turned::of(dispatched, self.timers.expire(time.now(), wakes));
+        // A signal may have ended the wait early.
+        let over = time.patience().is_some_and(|patience| since.elapsed() >= patience);
+        let nothing = turned.io_events + turned.timers_fired == 0 && !self.unpark.is_notified();
+        turned.stuck = sleeps && nothing && over;
+        Ok(turned)
+    }
+
+    /// Moves virtual time to where somebody wants it; how many timers came due, or `None` if it has
+    /// to stand.
+    fn jump(&self, time: &VirtualTime, wakes: &mut WakeList) -> Option<usize> {
+        while let Some(to) = time.next(self.timers.next()) {
+            let arrived = time.jump(to, wakes);
+            let timers_fired = self.timers.expire(to, wakes);
+            if arrived + timers_fired > 0 {
+                return Some(timers_fired);
+            }
+        }
+        None
+    }
+
+    /// Where time is virtual, moves it on, as nothing can run; how many timers came due.
+    pub(crate) fn jump_ahead(&self, wakes: &mut WakeList) -> usize {
+        self.clock.as_virtual().and_then(|time| self.jump(time, wakes)).unwrap_or(0)
+    }
+
+    /// Whether a turn would do something without anything from outside, if the next timer is that.
+    fn is_due(&self, deadline: Option<Instant>) -> bool {
+        match &self.clock {
+            Clock::Virtual(time) => time.next(deadline).is_some(),
+            Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
+        }
     }
 
     /// How long the wait lasts at most, where the kernel's timer does not end it.
@@ -178,14 +258,14 @@ impl Driver {
         if !self.unpark.announce() {
             return false;
         }
-        let (deadline, now) = (self.timers.publish_sleep(), self.clock.now());
-        if deadline.is_some_and(|at| at <= now) {
+        let deadline = self.timers.publish_sleep();
+        if self.is_due(deadline) {
             self.unpark.awake();
             return false;
         }
         if let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline, now).is_err()
+            && timer.set(deadline, self.clock.now()).is_err()
         {
             self.unpark.awake();
             return false;
@@ -201,6 +281,11 @@ impl Driver {
     /// Until when a host may sleep, as far as timers go. Whoever arms an earlier one unparks.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.publish_sleep()
+    }
+
+    /// Whether a deadline is there, or could be reached at once.
+    pub(crate) fn has_deadline_now(&self) -> bool {
+        self.is_due(self.timers.publish_sleep())
     }
 
     /// Makes the descriptor readable that a host watches, until the next turn.

@@ -62,6 +62,12 @@ impl Timers {
         next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
     }
 
+    /// The moment at which [`expire`](Self::expire) is next to be called; `None` without a timer.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let next = self.inner.lock().wheel.next_expiration();
+        next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
+    }
+
     /// Ends the sleep that was published, and moves the wakers of what is due to `wakes`.
     pub(super) fn expire(&self, now: Instant, wakes: &mut WakeList) -> usize {
         let mut fired = 0;

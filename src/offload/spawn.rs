@@ -22,6 +22,11 @@ use std::task::{Context, Poll};
 /// runtime, so that it can spawn, and there is no poll budget. `block_on` panics there: a thread of
 /// the pool is no place to run a runtime on.
 ///
+/// In a [deterministic](crate::LocalBuilder::deterministic) runtime there is no pool: the closure
+/// is queued among the tasks, and runs on the runtime's own thread when the seed picks it. All else
+/// is the same, but what it waits for by blocking, say a task or another closure, cannot run
+/// meanwhile.
+///
 /// Signals are blocked on these threads; to start a process there see
 /// [`with_signals_unblocked`](super::with_signals_unblocked).
 ///
@@ -120,6 +125,7 @@ impl PoolHandle {
         T: Send + 'static,
     {
         match self.reserve() {
+            Reserved::Place if self.inline().is_some() => self.spawn_inline(f, location),
             Reserved::Place => task::spawn(self, Run(Some(f)), location),
             Reserved::Full => {
                 let waiting = run_later(Arc::clone(self.places()), f);
@@ -141,6 +147,7 @@ impl PoolHandle {
         T: Send + 'static,
     {
         match self.reserve() {
+            Reserved::Place if self.inline().is_some() => Ok(self.spawn_inline(f, location)),
             Reserved::Place => Ok(task::spawn(self, Run(Some(f)), location)),
             Reserved::Full | Reserved::Ended | Reserved::NoThread => Err(Busy(f)),
         }
@@ -187,7 +194,7 @@ impl Spawn for NoThread {
 }
 
 /// A closure as a future that is ready in its first poll.
-struct Run<F>(Option<F>);
+pub(super) struct Run<F>(pub(super) Option<F>);
 
 // The closure is moved out before it is called, so nothing of it is ever pinned.
 impl<F> Unpin for Run<F> {}

@@ -37,7 +37,7 @@ mod tests;
 pub(crate) use poller::{Alarm, Poller};
 pub(crate) use readiness::{Direction, Seen};
 pub(crate) use registration::{Registration, WaitKey};
-pub(crate) use slots::Reactor;
+pub(crate) use slots::{Dispatched, Reactor};
 
 /// The runtime that a reactor belonged to has ended, or there never was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
-use crate::driver::{Clock, Driver, KernelTimers};
+use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
 use crate::hooks::{HookSet, Hooks};
 use crate::offload::{self, BadSetting, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
+use crate::scheduler::seeded::Seeded;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub struct LocalBuilder {
     blocking: offload::Builder,
     timer_resolution: Duration,
     timer_fd: bool,
+    seed: Option<u64>,
+    /// For a runtime that says when it is stuck, after how long and how many polls.
+    ends_when_stuck: Option<(Duration, u64)>,
 }
 
 impl Default for LocalBuilder {
@@ -42,6 +46,8 @@ impl Default for LocalBuilder {
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
             timer_fd: false,
+            seed: None,
+            ends_when_stuck: None,
         }
     }
 }
@@ -118,6 +124,54 @@ impl LocalBuilder {
         self
     }
 
+    /// Makes the runtime deterministic: virtual time, and an order of events that is drawn from
+    /// `seed`. Two runs of the same code with the same seed do the same.
+    ///
+    /// - [Time is virtual](crate::time#virtual-time): it stands still while anything can run, and
+    ///   jumps to the next deadline when nothing can.
+    /// - The next to run is drawn among the tasks that are ready (of more than 256, among those that
+    ///   wait longest) and the future of `block_on`, each with the same chance; every sixteenth time
+    ///   it is the one that waits longest, so that each gets its turn. Thus
+    ///   [`yield_now`](crate::yield_now) lets others run, but not all. Wakers that are due at the same
+    ///   time are woken in any order. After how many polls the kernel is asked is drawn too.
+    /// - Closures of [`spawn_blocking`](crate::spawn_blocking) run on the thread of the runtime, when
+    ///   they are picked among the tasks. One that waits for a task waits for ever.
+    ///
+    /// What comes from outside is beyond that: other threads that wake or spawn, sockets (over
+    /// loopback a peer in the same runtime is usually seen in time, but the kernel promises nothing),
+    /// the order of a `HashMap`, `select!` of the `futures` crate, which draws its order by itself
+    /// (`select_biased!` does not). When nothing can run and no timer is armed, the thread really
+    /// sleeps until something comes from outside.
+    ///
+    /// To run a test under many seeds, see [`sim`](crate::sim).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::time::{Instant, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let rt = mainspring::LocalRuntime::builder().deterministic(7).build()?;
+    /// rt.block_on(async {
+    ///     let start = Instant::now();
+    ///     sleep(Duration::from_secs(3600)).await; // takes no time
+    ///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+    /// });
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    pub fn deterministic(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes `block_on` of a deterministic runtime panic where it finds that nothing can run, and
+    /// nothing came from outside for `patience` of real time; or that there were so many polls while
+    /// time stood still.
+    pub(crate) fn ends_when_stuck(mut self, patience: Duration, polls: u64) -> Self {
+        self.ends_when_stuck = Some((patience, polls));
+        self
+    }
+
     /// Makes the runtime, for the present thread. It starts no other thread.
     ///
     /// # Errors
@@ -135,14 +189,25 @@ impl LocalBuilder {
             true => KernelTimers::ForHosts,
             false => KernelTimers::Unused,
         };
-        let driver = Driver::new(unique_id(), Clock::real(), resolution, kernel_timers)
+        let (patience, polls) = self.ends_when_stuck.unzip();
+        let clock = match self.seed {
+            None => Clock::real(),
+            Some(_) => Clock::Virtual(VirtualTime::new(patience)),
+        };
+        let driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
-        let scheduler = Local::new(driver, hooks.clone(), |outside| {
-            let pool = pool.insert(ThreadPool::of_runtime(blocking, hooks, outside));
+        let mut scheduler = Local::new(driver, hooks.clone(), |outside| {
+            let pool = pool.insert(match self.seed {
+                None => ThreadPool::of_runtime(blocking, hooks, outside),
+                Some(_) => ThreadPool::inline(blocking, hooks, outside),
+            });
             Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
         });
+        if let Some(seed) = self.seed {
+            scheduler = scheduler.in_order_of(Seeded::new(seed, polls));
+        }
         let pool = pool.expect("the scheduler has asked for its executor");
         Ok(LocalRuntime::new(scheduler, pool))
     }
@@ -155,6 +220,7 @@ impl fmt::Debug for LocalBuilder {
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .field("timer_fd", &self.timer_fd)
+            .field("deterministic", &self.seed)
             .finish()
     }
 }

@@ -138,12 +138,18 @@ impl Local {
         self.settle(Turn::Look, &mut state);
         let turned = turned.map_err(TurnError::Wait)?;
         (report.io_events, report.timers_fired) = (turned.io_events, turned.timers_fired);
+        if report.io_events + report.timers_fired == 0 && self.queue.is_empty() {
+            // Nothing can run, so virtual time may move.
+            report.timers_fired = self.current.driver.jump_ahead(&mut state.wakes);
+            self.settle(Turn::Look, &mut state);
+        }
         while report.polled < budget.max_polls {
             if self.queue.is_empty() {
                 self.take_inbox();
             }
-            let Some(task) = self.queue.pop() else { break };
-            self.run(task);
+            if !self.run_next(&mut state) {
+                break;
+            }
             report.polled += 1;
             if clock.now().saturating_duration_since(start) >= budget.max_time {
                 break;
@@ -211,8 +217,7 @@ impl Local {
                 break;
             }
             if !self.watched.get() {
-                let driver = &self.current.driver;
-                return driver.next_deadline().is_none_or(|at| at > driver.clock().now());
+                return !self.current.driver.has_deadline_now();
             }
             if self.current.driver.leave_to_host() {
                 return true;

@@ -5,6 +5,10 @@
 //! empties the inbox when it finds the driver notified, which it asks at least as often as
 //! [`Fairness`] says, and before it sleeps.
 //!
+//! In a deterministic runtime [`Seeded`] picks who runs, in place of the queue's order, and shuffles
+//! what a turn of the driver wakes. There the queue also holds closures that block, which go to the
+//! executor when they are picked.
+//!
 //! # The end
 //!
 //! The home is closed first: no new task gets in, and each of the living is asked to end, which
@@ -14,10 +18,11 @@
 
 use super::fairness::Fairness;
 use super::host::Stay;
+use super::seeded::Seeded;
 use crate::context::{self, Current, DefaultExecutor, Outside, OwnQueue};
 use crate::coop;
 use crate::driver::{Driver, Turn};
-use crate::hooks::{HookSet, PollOutcome};
+use crate::hooks::{HookSet, PollOutcome, TaskKind};
 use crate::primitives::{AtomicBool, Mutex, Ordering};
 use crate::task::{Home, Placement, Ran, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
@@ -91,6 +96,13 @@ impl Spawn for LocalSpawn {
     }
 }
 
+/// Queues tasks of other homes, which this one's thread is to run.
+impl Schedule for LocalSpawn {
+    fn schedule(&self, task: Runnable) {
+        self.0.schedule(task);
+    }
+}
+
 /// The queue of the thread itself.
 #[derive(Debug, Default)]
 pub(super) struct Queue(RefCell<VecDeque<Runnable>>);
@@ -108,7 +120,7 @@ impl OwnQueue for Queue {
 
 impl Queue {
     #[inline]
-    pub(super) fn pop(&self) -> Option<Runnable> {
+    fn pop(&self) -> Option<Runnable> {
         self.0.borrow_mut().pop_front()
     }
 
@@ -138,6 +150,8 @@ pub(super) struct State {
     /// How many of the queued tasks run before the root, which was found woken; `None` while it
     /// waits.
     before_root: Option<usize>,
+    /// Who decides where the order is not that of the queue.
+    seeded: Option<Box<Seeded>>,
 }
 
 /// The thread is inside the scheduler already.
@@ -161,8 +175,9 @@ impl Local {
         let shard = Shard { driver: Arc::clone(&driver), inbox: Mutex::new(Inbox::default()) };
         let home = Home::new_local(shard, hooks);
         let queue = Rc::new(Queue::default());
-        let spawn: Arc<dyn Spawn> = Arc::new(LocalSpawn(Arc::clone(&home)));
-        let outside = Outside { driver: Arc::clone(&driver), spawn: Arc::clone(&spawn) };
+        let queues = Arc::new(LocalSpawn(Arc::clone(&home)));
+        let spawn: Arc<dyn Spawn> = queues.clone();
+        let outside = Outside { driver: Arc::clone(&driver), spawn: queues.clone(), queue: queues };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
             spawn,
@@ -171,9 +186,15 @@ impl Local {
         });
         let fairness = Fairness::new(driver.clock().now());
         let root = Arc::new(RootWaker { woken: AtomicBool::new(false), driver });
-        let state = RefCell::new(State { fairness, wakes: WakeList::new(), before_root: None });
+        let state = State { fairness, wakes: WakeList::new(), before_root: None, seeded: None };
         let (watched, told_parked) = (Cell::new(false), Cell::new(false));
-        Self { home, queue, current, watched, told_parked, root, state }
+        Self { home, queue, current, watched, told_parked, root, state: RefCell::new(state) }
+    }
+
+    /// Leaves to `seeded` in which order tasks run and are woken.
+    pub(crate) fn in_order_of(mut self, seeded: Seeded) -> Self {
+        self.state.get_mut().seeded = Some(Box::new(seeded));
+        self
     }
 
     /// What code on this thread finds while the scheduler runs.
@@ -208,7 +229,7 @@ impl Local {
         self.take_inbox();
         loop {
             let mut worked = false;
-            if self.root_is_next(&mut state) && self.root.take() {
+            if self.is_turn_of_root(&mut state) && self.root.take() {
                 worked = true;
                 state.before_root = None;
                 let _budget = coop::start();
@@ -216,10 +237,24 @@ impl Local {
                     return Ok(output);
                 }
             }
-            worked |= self.run_some(&mut state);
+            worked |= match state.seeded {
+                None => self.run_some(&mut state),
+                Some(_) => self.run_seeded(&mut state),
+            };
             let turn = if worked || self.has_work() { Turn::Look } else { Turn::Sleep };
             if turn == Turn::Sleep || state.fairness.spend() {
                 self.turn(turn, &mut state);
+            }
+        }
+    }
+
+    /// Whether the root runs now.
+    fn is_turn_of_root(&self, state: &mut State) -> bool {
+        match &mut state.seeded {
+            None => self.root_is_next(state),
+            Some(seeded) => {
+                let (woken, tasks) = (self.root.is_woken(), self.queue.0.borrow().len());
+                seeded.picks_root(woken, tasks, self.current.driver.clock().now())
             }
         }
     }
@@ -248,7 +283,44 @@ impl Local {
         worked
     }
 
-    pub(super) fn run(&self, task: Runnable) {
+    /// As [`run_some`](Self::run_some), in the order that the seed says.
+    fn run_seeded(&self, state: &mut State) -> bool {
+        let mut worked = false;
+        while !self.is_turn_of_root(state) {
+            let Some(seeded) = &mut state.seeded else { break };
+            let Some(task) = seeded.take(&mut self.queue.0.borrow_mut()) else { break };
+            worked = true;
+            self.run_any(task);
+            if state.fairness.spend() {
+                break;
+            }
+        }
+        worked
+    }
+
+    /// Runs the next task, in a turn, in which no root takes part; `false` if there is none.
+    pub(super) fn run_next(&self, state: &mut State) -> bool {
+        let Some(seeded) = &mut state.seeded else {
+            return self.queue.pop().map(|task| self.run(task)).is_some();
+        };
+        let tasks = self.queue.0.borrow().len();
+        seeded.picks_root(false, tasks, self.current.driver.clock().now());
+        let next = seeded.take(&mut self.queue.0.borrow_mut());
+        next.map(|task| self.run_any(task)).is_some()
+    }
+
+    /// Runs a task of this home, or one of the executor's that was queued here.
+    fn run_any(&self, task: Runnable) {
+        if task.info().kind == TaskKind::Blocking {
+            self.current.executor.run_inline(task);
+            // What it has woken and spawned, from outside as it were, takes part from now on.
+            self.take_inbox();
+        } else {
+            self.run(task);
+        }
+    }
+
+    fn run(&self, task: Runnable) {
         let hooks = self.home.hooks();
         if hooks.is_empty() {
             if let Ran::Again(task) = task.run() {
@@ -304,20 +376,34 @@ impl Local {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }
         self.settle(turn, state);
-        if let Err(error) = turned {
-            panic!("the runtime cannot wait for events any more: {error}");
+        match turned {
+            Err(error) => panic!("the runtime cannot wait for events any more: {error}"),
+            Ok(turned) if turned.stuck => self.tell_deadlock(),
+            Ok(_) => {}
         }
     }
 
     /// Wakes whom a turn of the driver concerns, and takes what others have left.
     pub(super) fn settle(&self, turn: Turn, state: &mut State) {
+        if let Some(seeded) = &mut state.seeded {
+            seeded.shuffle(&mut state.wakes);
+        }
         state.wakes.wake_all();
         self.take_inbox();
-        let now = self.current.driver.clock().now();
-        match turn {
-            Turn::Look => state.fairness.looked(now),
-            Turn::Sleep => state.fairness.slept(now),
+        let clock = self.current.driver.clock();
+        match (&mut state.seeded, turn) {
+            (None, Turn::Look) => state.fairness.looked(clock.now()),
+            (None, Turn::Sleep) => state.fairness.slept(clock.now()),
+            (Some(seeded), _) => state.fairness.allow(seeded.polls_until_look()),
         }
+    }
+
+    #[cold]
+    fn tell_deadlock(&self) -> ! {
+        let paused = self.current.driver.clock().as_virtual().is_some_and(|time| time.is_paused());
+        let why = if paused { "the clock is paused" } else { "no timer is armed" };
+        let tasks = self.live_tasks();
+        panic!("nothing can run and {why}: deadlock of {tasks} live tasks and the root");
     }
 
     /// Gives back what a peak has left behind.
@@ -336,7 +422,7 @@ impl Local {
         loop {
             self.take_inbox();
             while let Some(task) = self.queue.pop() {
-                self.run(task);
+                self.end(task);
             }
             if self.home.live_tasks() == 0 {
                 break;
@@ -361,6 +447,16 @@ impl Local {
         // Nothing of this runtime runs any more; who is told now must not take it for the current.
         drop(entered);
         wakes.wake_all();
+    }
+}
+
+impl Local {
+    /// Runs a task that was asked to end; one of the executor's own has not begun, and is dropped.
+    fn end(&self, task: Runnable) {
+        match task.info().kind {
+            TaskKind::Blocking => drop(task),
+            TaskKind::Send | TaskKind::Local => self.run(task),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod host;
 pub(crate) mod local;
 #[cfg(test)]
 mod no_executor;
+pub(crate) mod seeded;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

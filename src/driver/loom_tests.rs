@@ -79,7 +79,7 @@ fn loom_arm_twice_against_sleep() {
 fn loom_arm_against_a_sleep_in_virtual_time() {
     loom::model(|| {
         let clock = Clock::Virtual(VirtualTime::new(None));
-        let driver = Driver::new(NonZeroU64::MIN, clock, Duration::from_millis(1)).unwrap();
+        let driver = Driver::new(NonZeroU64::MIN, clock, SOON / 5, KernelTimers::Unused).unwrap();
         let driver = Arc::new(driver);
         let arming = {
             let driver = Arc::clone(&driver);

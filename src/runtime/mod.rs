@@ -4,6 +4,7 @@ mod builder;
 mod free;
 mod handle;
 mod local;
+mod tasks;
 
 pub use builder::{BuildError, LocalBuilder};
 pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};

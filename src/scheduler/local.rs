@@ -244,6 +244,12 @@ impl Local {
             }
             return;
         }
+        self.run_and_tell(task);
+    }
+
+    #[cold]
+    fn run_and_tell(&self, task: Runnable) {
+        let hooks = self.home.hooks();
         let info = task.info();
         hooks.call(|hooks| hooks.on_poll_start(&info));
         let ran = task.run();

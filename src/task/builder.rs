@@ -14,7 +14,8 @@ const LONGEST_NAME: usize = 255;
 
 /// What a task is to have besides its future: a name, and data of the user's.
 ///
-/// Such a task costs one allocation more than others, which pay nothing for it. 
+/// Such a task costs one allocation more than others, which pay nothing for it. Values that change
+/// with the code that runs are better kept in a [`LocalKey`](super::LocalKey).
 ///
 /// # Examples
 ///

@@ -43,6 +43,7 @@
 //! restore the one before ahead of giving up the live reference, or with no code of the user's in
 //! between. Tasks nest as calls do, so each pointer further up is to a cell that is alive too.
 //!
+//! *Task-locals* are found by a list of frames on the thread's stack; see `locals`.
 //!
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
@@ -53,6 +54,7 @@ mod current;
 mod home;
 mod join;
 mod list;
+mod locals;
 mod origin;
 mod run;
 mod spawn;
@@ -68,6 +70,7 @@ pub use crate::hooks::TaskId;
 pub use builder::{Builder, data, name};
 pub use current::{id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job};
 
 pub(crate) use home::{Home, Schedule};

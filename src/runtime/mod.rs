@@ -8,5 +8,5 @@ mod tasks;
 
 pub use builder::{BuildError, LocalBuilder};
 pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};
-pub use handle::{Handle, NoRuntime};
+pub use handle::{EnterGuard, Handle, NoRuntime};
 pub use local::{Leftover, LocalRuntime};

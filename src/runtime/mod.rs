@@ -3,6 +3,7 @@
 mod builder;
 mod free;
 mod handle;
+mod join;
 mod local;
 mod tasks;
 

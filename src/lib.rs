@@ -89,8 +89,8 @@ pub mod http;
 
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
-    BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime, YieldNow,
-    block_on, spawn, spawn_local, yield_now,
+    BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime, TimerHandle,
+    YieldNow, block_on, spawn, spawn_local, yield_now,
 };
 pub use task::JoinHandle;
 

@@ -7,6 +7,9 @@
 //!
 //! This room holds two thread-locals: the entries, and the thread's block of task numbers.
 
+mod calls;
+
+pub(crate) use calls::Calls;
 
 use crate::driver::Driver;
 use crate::hooks::TaskId;
@@ -27,6 +30,8 @@ pub(crate) struct Current {
     pub(crate) spawn: Arc<dyn Spawn>,
     /// Where work that blocks goes.
     pub(crate) executor: Arc<dyn DefaultExecutor>,
+    /// The calls that were asked for and not made yet.
+    pub(crate) calls: Arc<Calls>,
     /// This thread's own queue, while a worker runs here.
     pub(crate) own: Option<Rc<dyn OwnQueue>>,
 }
@@ -41,6 +46,7 @@ pub(crate) trait DefaultExecutor: Executor + Any {}
 pub(crate) struct Outside {
     pub(crate) driver: Arc<Driver>,
     pub(crate) spawn: Arc<dyn Spawn>,
+    pub(crate) calls: Arc<Calls>,
 }
 
 impl Outside {
@@ -61,8 +67,8 @@ impl Outside {
     }
 
     fn current(&self, executor: Arc<dyn DefaultExecutor>) -> Current {
-        let Self { driver, spawn } = self.clone();
-        Current { driver, spawn, executor, own: None }
+        let Self { driver, spawn, calls } = self.clone();
+        Current { driver, spawn, executor, calls, own: None }
     }
 }
 
@@ -77,6 +83,7 @@ impl Current {
         Outside {
             driver: Arc::clone(&self.driver),
             spawn: Arc::clone(&self.spawn),
+            calls: Arc::clone(&self.calls),
         }
     }
 }

@@ -25,7 +25,7 @@ impl DefaultExecutor for Nothing {}
 
 fn outside() -> Outside {
     let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
-    Outside { driver: Arc::new(driver), spawn: Arc::new(Nothing) }
+    Outside { driver: Arc::new(driver), spawn: Arc::new(Nothing), calls: Arc::default() }
 }
 
 fn visit(outside: &Outside) -> EnterGuard {

@@ -1,6 +1,7 @@
 //! The composition root: runtimes, their builders, and the handles by which they are reached.
 
 mod builder;
+mod calls;
 mod free;
 mod handle;
 mod join;
@@ -8,6 +9,7 @@ mod local;
 mod tasks;
 
 pub use builder::{BuildError, LocalBuilder};
+pub use calls::TimerHandle;
 pub use free::{YieldNow, block_on, spawn, spawn_local, yield_now};
 pub use handle::{EnterGuard, Handle, NoRuntime};
 pub use local::{Leftover, LocalRuntime};

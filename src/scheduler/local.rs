@@ -153,11 +153,17 @@ impl Local {
         let home = Home::new_local(shard, hooks);
         let queue = Rc::new(Queue::default());
         let spawn: Arc<dyn Spawn> = Arc::new(LocalSpawn(Arc::clone(&home)));
-        let outside = Outside { driver: Arc::clone(&driver), spawn: Arc::clone(&spawn) };
+        let calls = Arc::default();
+        let outside = Outside {
+            driver: Arc::clone(&driver),
+            spawn: Arc::clone(&spawn),
+            calls: Arc::clone(&calls),
+        };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
             spawn,
             executor: executor(outside),
+            calls,
             own: Some(Rc::clone(&queue) as Rc<dyn OwnQueue>),
         });
         let fairness = Fairness::new(driver.clock().now());

@@ -35,7 +35,7 @@
 //! |---|---|
 //! | the root | [`LocalRuntime`], [`Handle`], [`spawn`], [`spawn_local`], [`yield_now`], [`block_on`] |
 //! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
-//! | [`task`] | [`JoinHandle`], its errors, the numbers of tasks, [`Executor`](task::Executor) |
+//! | [`task`] | [`JoinHandle`], its errors, numbers, names and data of tasks, [`task_local!`], [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
 //! | [`net`] | TCP with the traits of `futures-io` |
 //! | [`io`] | [`AsyncFd`](io::AsyncFd), for descriptors of others |
@@ -91,8 +91,8 @@ pub mod http;
 
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
-    Budget, BuildError, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime, TurnError,
-    TurnReport, YieldNow, block_on, spawn, spawn_local, yield_now,
+    Budget, BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime,
+    TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local, yield_now,
 };
 pub use task::JoinHandle;
 

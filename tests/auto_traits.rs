@@ -6,11 +6,13 @@ use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
 use mainspring::sim::{Sim, Trace};
-use mainspring::task::{AbortHandle, Busy, Job, JoinError};
+use mainspring::task::{
+    AbortHandle, Builder, Busy, Job, JoinError, LocalKey, NotInScope, ScopedFuture,
+};
 use mainspring::time::{Elapsed, Instant, Sleep};
 use mainspring::{
-    Budget, BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, TurnError,
-    TurnReport, YieldNow,
+    Budget, BuildError, EnterGuard, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime,
+    TimerHandle, TurnError, TurnReport, YieldNow,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -58,6 +60,8 @@ fn every_public_type() {
         LocalRuntime: false false true;
         LocalBuilder: true true true;
         Handle: true true true;
+        EnterGuard: false false true;
+        TimerHandle: true true true;
         BuildError: true true true;
         NoRuntime: true true true;
         YieldNow: true true true;
@@ -69,6 +73,18 @@ fn every_public_type() {
         AbortHandle: true true true;
         JoinError: true true true;
         TaskId: true true true;
+        Builder: true true true;
+        LocalKey<u8>: true true true;
+        LocalKey<Once>: true true true;
+        LocalKey<Never>: true true true;
+        NotInScope: true true true;
+        ScopedFuture<u8, u8>: true true true;
+        ScopedFuture<Once, u8>: true false true;
+        ScopedFuture<Never, u8>: false false true;
+        ScopedFuture<u8, Once>: true false true;
+        ScopedFuture<u8, Never>: false false true;
+        ScopedFuture<u8, std::marker::PhantomPinned>: true true false;
+        ScopedFuture<std::marker::PhantomPinned, u8>: true true true;
         Busy<u8>: true true true;
         Busy<Once>: true false true;
         Busy<Never>: false false true;

@@ -10,25 +10,26 @@ use super::spawn::Run;
 use crate::context::Outside;
 use crate::hooks::HookSet;
 use crate::primitives::{AtomicBool, Ordering};
-use crate::task::{self, JoinHandle, Placement, Runnable, Spawn};
-use std::panic::Location;
+use crate::task::{self, JoinHandle, Origin, Placement, Runnable, Schedule, Spawn};
 use std::sync::Arc;
 
 /// How the closures of a pool without threads get to run.
 pub(super) struct Inline {
     outside: Outside,
+    /// Where the runtime's own thread finds what it is to run.
+    queue: Arc<dyn Schedule>,
     hooks: HookSet,
     running: AtomicBool,
 }
 
 impl Inline {
-    pub(super) fn new(outside: Outside, hooks: HookSet) -> Self {
-        Self { outside, hooks, running: AtomicBool::new(false) }
+    pub(super) fn new(outside: Outside, queue: Arc<dyn Schedule>, hooks: HookSet) -> Self {
+        Self { outside, queue, hooks, running: AtomicBool::new(false) }
     }
 
     /// Puts a closure among the tasks of the runtime; one that has ended drops it.
     pub(super) fn queue(&self, task: Runnable) {
-        self.outside.queue.schedule(task);
+        self.queue.schedule(task);
     }
 
     /// Runs a closure on the present thread as if that were one of a pool.
@@ -56,11 +57,7 @@ impl Drop for Place {
 
 impl PoolHandle {
     /// Makes `f` a task that runs on the runtime's own thread; a place was reserved for it.
-    pub(super) fn spawn_inline<F, T>(
-        &self,
-        f: F,
-        location: &'static Location<'static>,
-    ) -> JoinHandle<T>
+    pub(super) fn spawn_inline<F, T>(&self, f: F, origin: impl Into<Origin>) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -70,7 +67,7 @@ impl PoolHandle {
             drop(place);
             f()
         };
-        task::spawn(&Queued(self.clone()), Run(Some(placed)), location)
+        task::spawn(&Queued(self.clone()), Run(Some(placed)), origin)
     }
 }
 

@@ -87,8 +87,13 @@ impl ThreadPool {
     }
 
     /// A pool without threads: its closures run on the runtime's own, among the tasks.
-    pub(crate) fn inline(settings: Settings, hooks: HookSet, outside: Outside) -> Self {
-        let inline = Inline::new(outside.clone(), hooks.clone());
+    pub(crate) fn inline(
+        settings: Settings,
+        hooks: HookSet,
+        outside: Outside,
+        queue: Arc<dyn Schedule>,
+    ) -> Self {
+        let inline = Inline::new(outside.clone(), queue, hooks.clone());
         Self::with(settings, hooks, Some(outside), Some(inline))
     }
 

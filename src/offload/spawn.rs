@@ -4,7 +4,7 @@ use super::places::Places;
 use super::pool::{PoolHandle, Reserved};
 use crate::context;
 use crate::coop;
-use crate::task::{self, Busy, JoinHandle, Placement, Runnable, Spawn};
+use crate::task::{self, Busy, JoinHandle, Origin, Placement, Runnable, Spawn};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::{Pin, pin};
@@ -119,20 +119,20 @@ where
 
 impl PoolHandle {
     /// Makes `f` a task of the pool, which waits for a place if it has to.
-    pub(crate) fn spawn<F, T>(&self, f: F, location: &'static Location<'static>) -> JoinHandle<T>
+    pub(crate) fn spawn<F, T>(&self, f: F, origin: impl Into<Origin>) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         match self.reserve() {
-            Reserved::Place if self.inline().is_some() => self.spawn_inline(f, location),
-            Reserved::Place => task::spawn(self, Run(Some(f)), location),
+            Reserved::Place if self.inline().is_some() => self.spawn_inline(f, origin),
+            Reserved::Place => task::spawn(self, Run(Some(f)), origin),
             Reserved::Full => {
                 let waiting = run_later(Arc::clone(self.places()), f);
-                task::spawn(&Waiting(self.clone()), waiting, location)
+                task::spawn(&Waiting(self.clone()), waiting, origin)
             }
-            Reserved::Ended => task::spawn(&Ended(self.clone()), Run(Some(f)), location),
-            Reserved::NoThread => task::spawn(&NoThread(self.clone()), Run(Some(f)), location),
+            Reserved::Ended => task::spawn(&Ended(self.clone()), Run(Some(f)), origin),
+            Reserved::NoThread => task::spawn(&NoThread(self.clone()), Run(Some(f)), origin),
         }
     }
 

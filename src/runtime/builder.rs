@@ -198,10 +198,10 @@ impl LocalBuilder {
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
-        let mut scheduler = Local::new(driver, hooks.clone(), |outside| {
+        let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {
             let pool = pool.insert(match self.seed {
                 None => ThreadPool::of_runtime(blocking, hooks, outside),
-                Some(_) => ThreadPool::inline(blocking, hooks, outside),
+                Some(_) => ThreadPool::inline(blocking, hooks, outside, queue),
             });
             Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
         });

@@ -2,7 +2,7 @@
 
 use super::builder::LocalBuilder;
 use super::handle::Handle;
-use crate::context;
+use crate::context::{self, Occupied};
 use crate::driver::Instant;
 use crate::offload::ThreadPool;
 use crate::scheduler::host::{Budget, TurnError, TurnReport};
@@ -66,13 +66,13 @@ impl LocalRuntime {
     /// for any more, because its descriptor was closed by someone else.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        match context::current() {
-            Err(_) => {}
-            Ok(current) if current.own.is_some() => panic!(
+        match context::occupied() {
+            Occupied::No => {}
+            Occupied::ByRuntime => panic!(
                 "block_on was called inside a runtime, whose thread it would block: await the \
                  future instead, or spawn it"
             ),
-            Ok(_) => panic!(
+            Occupied::ByPool => panic!(
                 "block_on was called inside a closure of spawn_blocking, whose thread belongs to a \
                  runtime: spawn the future there with mainspring::spawn, or start a thread for it"
             ),

@@ -165,11 +165,12 @@ impl fmt::Display for Reentered {
 }
 
 impl Local {
-    /// A scheduler for the present thread; `executor` makes that of its work that blocks.
+    /// A scheduler for the present thread; `executor` makes that of its work that blocks, of what
+    /// others need to enter the runtime, and of where tasks of its own are queued for this thread.
     pub(crate) fn new(
         driver: Driver,
         hooks: HookSet,
-        executor: impl FnOnce(Outside) -> Arc<dyn DefaultExecutor>,
+        executor: impl FnOnce(Outside, Arc<dyn Schedule>) -> Arc<dyn DefaultExecutor>,
     ) -> Self {
         let driver = Arc::new(driver);
         let shard = Shard { driver: Arc::clone(&driver), inbox: Mutex::new(Inbox::default()) };
@@ -177,11 +178,17 @@ impl Local {
         let queue = Rc::new(Queue::default());
         let queues = Arc::new(LocalSpawn(Arc::clone(&home)));
         let spawn: Arc<dyn Spawn> = queues.clone();
-        let outside = Outside { driver: Arc::clone(&driver), spawn: queues.clone(), queue: queues };
+        let calls = Arc::default();
+        let outside = Outside {
+            driver: Arc::clone(&driver),
+            spawn: Arc::clone(&spawn),
+            calls: Arc::clone(&calls),
+        };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
             spawn,
-            executor: executor(outside),
+            executor: executor(outside, queues),
+            calls,
             own: Some(Rc::clone(&queue) as Rc<dyn OwnQueue>),
         });
         let fairness = Fairness::new(driver.clock().now());
@@ -328,6 +335,12 @@ impl Local {
             }
             return;
         }
+        self.run_and_tell(task);
+    }
+
+    #[cold]
+    fn run_and_tell(&self, task: Runnable) {
+        let hooks = self.home.hooks();
         let info = task.info();
         hooks.call(|hooks| hooks.on_poll_start(&info));
         let ran = task.run();
@@ -522,7 +535,7 @@ mod tests {
         let driver =
             Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
                 .unwrap();
-        let local = Local::new(driver, HookSet::new(None), |_| Arc::new(NoExecutor));
+        let local = Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor));
         for _ in 0..100 * KEEP {
             drop(spawn(&*local.current().spawn, async {}, Location::caller()));
         }

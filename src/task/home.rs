@@ -88,8 +88,7 @@ impl<S: Schedule> Home<S> {
             return Err(task);
         }
         if !self.head.hooks.is_empty() {
-            let info = task.info();
-            self.head.hooks.call(|hooks| hooks.on_spawn(&info));
+            task.tell(|hooks, info| hooks.on_spawn(info));
         }
         Ok(task)
     }

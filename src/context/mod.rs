@@ -107,7 +107,7 @@ pub(crate) trait OwnQueue {
 pub(crate) struct NoContext;
 
 /// Whom a thread works for, so that it may or may not be blocked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occupied {
     /// Nobody but its owner.
     No,
@@ -151,11 +151,14 @@ pub(crate) fn is_entered() -> bool {
     current().is_ok()
 }
 
-/// Whom this thread works for, by all its entries.
+/// Whom this thread works for: by the last of its entries that says so.
 pub(crate) fn occupied() -> Occupied {
-    let most =
-        ENTRIES.try_with(|entries| entries.borrow().stack.iter().map(|entry| entry.occupied).max());
-    most.ok().flatten().unwrap_or(Occupied::No)
+    let last = ENTRIES.try_with(|entries| {
+        let entries = entries.borrow();
+        let mut occupied = entries.stack.iter().rev().map(|entry| entry.occupied);
+        occupied.find(|occupied| *occupied != Occupied::No)
+    });
+    last.ok().flatten().unwrap_or(Occupied::No)
 }
 
 /// Puts `task` at the back of this thread's own queue, if that belongs to this runtime.

@@ -33,7 +33,7 @@
 //!
 //! | module | what it has |
 //! |---|---|
-//! | the root | [`LocalRuntime`], [`Handle`], [`spawn`], [`spawn_local`], [`yield_now`], [`block_on`] |
+//! | the root | [`LocalRuntime`], its [turns](LocalRuntime::turn) for hosts, [`Handle`], [`spawn`], [`block_on`] |
 //! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
 //! | [`task`] | [`JoinHandle`], its errors, numbers, names and data of tasks, [`task_local!`], [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |

@@ -238,3 +238,57 @@ mod tests {
         assert_ne!(SlotKey::new(INDEX_MASK - 1, INDEX_MASK).0, WAKE);
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::super::readiness::Direction;
+    use super::super::registration::WaitKey;
+    use super::*;
+    use crate::primitives::{AtomicBool, Ordering, thread};
+    use std::os::unix::net::UnixStream;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Told(AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    /// The runtime ends while a descriptor registers with it: whoever waits is told, or has its error.
+    #[test]
+    fn loom_register_against_shutdown() {
+        loom::model(|| {
+            let (reactor, ..) = Reactor::new(NonZeroU64::MIN).unwrap();
+            let (socket, _peer) = UnixStream::pair().unwrap();
+            let registration = Registration::new();
+            let seen = registration.look(Direction::Read).unwrap();
+            registration.disprove(Direction::Read, seen);
+            let told = Arc::new(Told(AtomicBool::new(false)));
+            let ending = {
+                let reactor = Arc::clone(&reactor);
+                thread::spawn(move || {
+                    let mut wakes = WakeList::new();
+                    reactor.shut_down(&mut wakes);
+                    wakes.wake_all();
+                })
+            };
+            let waker = Waker::from(Arc::clone(&told));
+            let polled = registration.poll_wait(
+                socket.as_fd(),
+                Direction::Read,
+                Some(&reactor),
+                &mut WaitKey::Future(0),
+                &mut Context::from_waker(&waker),
+            );
+            ending.join().unwrap();
+            match polled {
+                Poll::Pending => assert!(told.0.load(Ordering::Acquire), "the wake was lost"),
+                Poll::Ready(Err(error)) => assert!(error.get_ref().unwrap().is::<NoReactor>()),
+                Poll::Ready(Ok(())) => {}
+            }
+            registration.unbind(socket.as_fd());
+        });
+    }
+}

@@ -239,6 +239,9 @@ impl Local {
             if self.is_turn_of_root(&mut state) && self.root.take() {
                 worked = true;
                 state.before_root = None;
+                if let Some(seeded) = &mut state.seeded {
+                    seeded.take_root();
+                }
                 let _budget = coop::start();
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
                     return Ok(output);

@@ -10,10 +10,12 @@ use futures::channel::oneshot;
 use mainspring::hooks::{Finish, Hooks, TaskId, TaskInfo};
 use mainspring::task::Busy;
 use mainspring::time::{self, Instant, advance, sleep, sleep_until, timeout};
-use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_blocking, spawn_local, yield_now};
+use mainspring::{
+    Budget, Handle, LocalRuntime, block_on, spawn, spawn_blocking, spawn_local, yield_now,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -89,6 +91,71 @@ fn each_deadline_is_met_exactly_and_in_order() {
                 assert!(order.borrow().is_sorted());
             });
         }
+    });
+}
+
+#[test]
+fn sleeps_without_end_do_not_move_time() {
+    within(|| {
+        let rt = seeded(1);
+        for _ in 0..3 {
+            drop(rt.spawn_local(async { sleep(Duration::MAX).await }));
+        }
+        rt.block_on(async {
+            let start = Instant::now();
+            let (tx, rx) = oneshot::channel();
+            let thread = thread::spawn(move || {
+                thread::sleep(ms(20));
+                tx.send(()).unwrap();
+            });
+            rx.await.unwrap();
+            thread.join().unwrap();
+            assert_eq!(start.elapsed(), Duration::ZERO);
+        });
+        while rt.turn(Budget::new()).unwrap().has_more {}
+    });
+}
+
+#[test]
+fn a_timer_that_is_moved_to_the_present_fires_while_time_stands() {
+    within(|| {
+        seeded(1).block_on(async {
+            time::pause();
+            let start = Instant::now();
+            let mut later = Box::pin(sleep(HOUR));
+            std::future::poll_fn(|cx| {
+                assert!(later.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            later.as_mut().reset(start - ms(1));
+            later.await;
+            assert_eq!(start.elapsed(), Duration::ZERO);
+        });
+    });
+}
+
+#[test]
+fn time_may_be_moved_from_another_thread() {
+    within(|| {
+        seeded(1).block_on(async {
+            let start = Instant::now();
+            time::pause();
+            let handle = Handle::current();
+            let thread = thread::spawn(move || {
+                let _entered = handle.enter();
+                // The runtime sleeps by then, as a rule.
+                thread::sleep(ms(20));
+                futures::executor::block_on(advance(ms(2)));
+                let moved = start.elapsed();
+                thread::sleep(ms(20));
+                time::resume();
+                moved
+            });
+            sleep(ms(5)).await;
+            assert_eq!(start.elapsed(), ms(5));
+            assert_eq!(thread.join().unwrap(), ms(2));
+        });
     });
 }
 
@@ -251,6 +318,27 @@ fn the_root_takes_part() {
         })
         .collect();
     assert_eq!(before.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn the_root_has_the_same_chance_as_a_task() {
+    let polls = Rc::new(Cell::new(0_u32));
+    let rt = seeded(1);
+    drop(rt.spawn_local({
+        let polls = Rc::clone(&polls);
+        async move {
+            loop {
+                polls.set(polls.get() + 1);
+                yield_now().await;
+            }
+        }
+    }));
+    rt.block_on(async {
+        for _ in 0..10_000 {
+            yield_now().await;
+        }
+    });
+    assert!((9_000..11_000).contains(&polls.get()), "{} polls beside 10000", polls.get());
 }
 
 #[test]
@@ -461,6 +549,27 @@ fn closures_that_have_not_started_end_with_the_runtime() {
         }
         let late = handle.spawn_blocking(|| ());
         assert!(futures::executor::block_on(late).unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn closures_from_another_thread_against_the_end_of_the_runtime() {
+    within(|| {
+        for round in 0..300 {
+            let rt = seeded(round);
+            let handle = rt.handle();
+            let other = thread::spawn(move || {
+                loop {
+                    let closure = handle.spawn_blocking(|| ());
+                    if closure.is_finished() {
+                        return;
+                    }
+                }
+            });
+            (0..round * 20).for_each(|_| std::hint::spin_loop());
+            drop(rt);
+            other.join().unwrap();
+        }
     });
 }
 

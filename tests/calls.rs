@@ -471,6 +471,39 @@ fn entering_the_runtime_that_runs_changes_nothing() {
     });
 }
 
+/// Outside the runtime its queue is the host's business: a wake that went there past the alarm would
+/// stay unseen.
+#[test]
+#[cfg(not(mio_unsupported_force_poll_poll))]
+fn a_guard_that_leaves_the_runtime_does_not_hide_wakes_from_the_host() {
+    use mainspring::Budget;
+    fn readable(rt: &LocalRuntime) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(rt, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
+    }
+    within(|| {
+        let rt = LocalRuntime::builder().build().unwrap();
+        let _ = rt.as_fd();
+        let (first, second) =
+            rt.block_on(async { (Handle::current().enter(), Handle::current().enter()) });
+        while rt.turn(Budget::new()).unwrap().has_more {}
+        assert!(!readable(&rt));
+        let task = rt.spawn_local(async {});
+        assert!(readable(&rt), "the host must be told");
+        assert!(catch_unwind(|| mainspring::spawn_local(async {})).is_err(), "it does not run");
+        while rt.turn(Budget::new()).unwrap().has_more {}
+        assert!(task.is_finished() && !readable(&rt));
+        let other = spawn(async { 1 });
+        assert!(readable(&rt));
+        drop(first);
+        assert_eq!(rt.block_on(other).unwrap(), 1);
+        drop(rt);
+        drop(second);
+        assert!(Handle::try_current().is_err());
+    });
+}
+
 #[test]
 fn a_runtime_that_has_ended_answers_those_who_enter_it() {
     within(|| {

@@ -124,6 +124,50 @@ fn a_panic_in_the_drop_of_data_hurts_nobody() {
     });
 }
 
+/// The hooks' copy of what is known about a task may be the last that keeps its data.
+#[test]
+fn a_panic_in_the_drop_of_data_hurts_nobody_where_there_are_hooks() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the drop of user data");
+        }
+    }
+    #[derive(Default)]
+    struct Keep(Mutex<Vec<TaskInfo>>);
+    impl Hooks for Keep {
+        fn on_finish(&self, task: &TaskInfo, _: Finish) {
+            if task.name() == Some("kept") {
+                self.0.lock().unwrap().push(task.clone());
+            }
+        }
+    }
+    for seed in [None, Some(1)] {
+        within(move || {
+            let keep = Arc::new(Keep::default());
+            let builder = LocalRuntime::builder().hooks(keep.clone()).blocking_threads(1);
+            let builder =
+                seed.into_iter().fold(builder, |builder, seed| builder.deterministic(seed));
+            let rt = builder.build().unwrap();
+            let bomb = || Builder::new().data(Bomb);
+            rt.block_on(async {
+                for n in 0..3 {
+                    drop(bomb().spawn(async {}));
+                    drop(bomb().spawn_local(async {}));
+                    drop(bomb().spawn_blocking(|| ()));
+                    bomb().name("kept").spawn(async {}).await.unwrap();
+                    assert_eq!(bomb().spawn_blocking(move || n).await.unwrap(), n);
+                    assert_eq!(spawn_blocking(move || n).await.unwrap(), n);
+                }
+                drop(bomb().spawn(pending::<()>()));
+                drop(bomb().spawn_blocking(|| ()));
+            });
+            drop(rt);
+            keep.0.lock().unwrap().clear();
+        });
+    }
+}
+
 #[test]
 fn hooks_are_told_name_and_data_from_spawn_to_finish() {
     #[derive(Default)]

@@ -136,6 +136,33 @@ fn a_thread_that_runs_a_runtime_is_not_blocked() {
     });
 }
 
+/// A deterministic runtime has no other thread for closures either.
+#[test]
+fn nobody_waits_for_a_closure_that_only_this_thread_would_run() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).build().unwrap();
+        let wait = |task: JoinHandle<()>| {
+            message(catch_unwind(AssertUnwindSafe(|| drop(task.wait_blocking(Duration::MAX)))))
+        };
+        let text = wait(rt.handle().spawn_blocking(|| ()));
+        assert!(text.contains("would never end"), "{text}");
+        let text = rt.block_on(async move {
+            spawn_blocking(move || wait(spawn_blocking(|| ()))).await.unwrap()
+        });
+        assert!(text.contains("would never end"), "{text}");
+        // Another thread may, while the runtime runs.
+        let (tx, rx) = futures::channel::oneshot::channel();
+        let task = rt.handle().spawn_blocking(|| 7);
+        let other = thread::spawn(move || {
+            let waited = task.wait_blocking(LONG).unwrap().unwrap();
+            tx.send(()).unwrap();
+            waited
+        });
+        rt.block_on(rx).unwrap();
+        assert_eq!(other.join().unwrap(), 7);
+    });
+}
+
 #[test]
 fn completion_against_timeout() {
     within(|| {

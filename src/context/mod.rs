@@ -125,6 +125,20 @@ struct Entries {
     next_key: u64,
 }
 
+impl Entries {
+    /// Guards of the runtime that outlive its run keep it entered, as one that does not run here: its
+    /// own queue is looked at by nobody now.
+    fn stop_running(&mut self, current: &Rc<Current>) {
+        let mut left = self.stack.iter_mut().filter(|entry| Rc::ptr_eq(&entry.current, current));
+        let Some(first) = left.next() else { return };
+        let executor = Arc::clone(&current.executor);
+        first.current = Rc::new(current.outside().current(executor));
+        let stopped = Rc::clone(&first.current);
+        // What this replaces is kept by the caller.
+        left.for_each(|entry| entry.current = Rc::clone(&stopped));
+    }
+}
+
 struct Entry {
     key: u64,
     current: Rc<Current>,
@@ -214,6 +228,9 @@ impl Drop for EnterGuard {
             let mut entries = entries.borrow_mut();
             let index = entries.stack.iter().rposition(|entry| entry.key == key)?;
             let entry = entries.stack.remove(index);
+            if entry.occupied == Occupied::ByRuntime {
+                entries.stop_running(&entry.current);
+            }
             let last = entries.stack.last().map(|entry| Rc::clone(&entry.current));
             Some((entry, std::mem::replace(&mut entries.current, last)))
         });

@@ -195,7 +195,8 @@ impl Driver {
             return Ok(Turned::of(dispatched, timers_fired));
         }
         // Another thread may have armed a timer since the last look; then the next turn goes there.
-        let stays = time.next(self.timers.publish_sleep()).is_none();
+        self.timers.publish_sleep();
+        let stays = time.next(self.timers.first()).is_none();
         let sleeps = stays && self.unpark.announce();
         let timeout = if sleeps { time.patience() } else { Some(Duration::ZERO) };
         let since = std::time::Instant::now();
@@ -217,7 +218,7 @@ impl Driver {
     /// Moves virtual time to where somebody wants it; how many timers came due, or `None` if it has
     /// to stand.
     fn jump(&self, time: &VirtualTime, wakes: &mut WakeList) -> Option<usize> {
-        while let Some(to) = time.next(self.timers.next()) {
+        while let Some(to) = time.next(self.timers.first()) {
             let arrived = time.jump(to, wakes);
             let timers_fired = self.timers.expire(to, wakes);
             if arrived + timers_fired > 0 {
@@ -232,10 +233,11 @@ impl Driver {
         self.clock.as_virtual().and_then(|time| self.jump(time, wakes)).unwrap_or(0)
     }
 
-    /// Whether a turn would do something without anything from outside, if the next timer is that.
+    /// Whether a turn would do something without anything from outside, if `deadline` is what was
+    /// published for the sleep.
     fn is_due(&self, deadline: Option<Instant>) -> bool {
         match &self.clock {
-            Clock::Virtual(time) => time.next(deadline).is_some(),
+            Clock::Virtual(time) => time.next(self.timers.first()).is_some(),
             Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
         }
     }

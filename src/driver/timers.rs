@@ -62,10 +62,13 @@ impl Timers {
         next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
     }
 
-    /// The moment at which [`expire`](Self::expire) is next to be called; `None` without a timer.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let next = self.inner.lock().wheel.next_expiration();
-        next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
+    /// The moment of the first timer; `None` without one.
+    ///
+    /// Where a wait may as well end too early, [`publish_sleep`](Self::publish_sleep) is enough: time
+    /// that is to be moved must not go to a moment that nobody waits for.
+    pub(super) fn first(&self) -> Option<Instant> {
+        let first = self.inner.lock().wheel.earliest();
+        first.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
     }
 
     /// Ends the sleep that was published, and moves the wakers of what is due to `wakes`.

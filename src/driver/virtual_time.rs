@@ -108,11 +108,13 @@ impl VirtualTime {
         drop(gone);
     }
 
-    /// Where time goes next, if the next timer is due at `timer`; `None` if it has to stand.
+    /// Where time goes next, if the next timer is due at `timer`; `None` if it has to stand. A timer
+    /// that is due already, having been moved there, is met without any time.
     pub(super) fn next(&self, timer: Option<Instant>) -> Option<Instant> {
         let rules = self.rules.lock();
         let by_hand = rules.advances.iter().map(|waiting| waiting.target).min();
         match timer {
+            Some(at) if at <= self.now() => Some(at),
             _ if rules.paused => by_hand.map(|target| timer.map_or(target, |at| at.min(target))),
             Some(Instant::NEVER) => by_hand,
             _ => timer.into_iter().chain(by_hand).min(),

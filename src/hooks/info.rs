@@ -1,5 +1,6 @@
 //! The plain data that hooks and errors carry.
 
+use crate::util::contain;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
@@ -110,6 +111,16 @@ pub(crate) struct Extension {
     pub(crate) location: &'static Location<'static>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) data: Option<UserData>,
+}
+
+impl Drop for Extension {
+    fn drop(&mut self) {
+        // The last to go may be the cell, or a `TaskInfo` in the middle of a scheduler: a panic of
+        // the user's is nobody's to answer for, and must not unwind from there.
+        if let Some(data) = self.data.take() {
+            contain(|| drop(data));
+        }
+    }
 }
 
 impl fmt::Debug for Extension {

@@ -114,7 +114,11 @@ impl ThreadPool {
             pool: Mutex::new(Weak::new()),
         };
         let crew = Arc::new(Crew::new(settings.limit, settings.keep_alive, duty));
-        let home = Home::new_blocking(Pool { crew, places, inline }, hooks);
+        let new_home = match &inline {
+            None => Home::new_blocking,
+            Some(_) => Home::new_blocking_here,
+        };
+        let home = new_home(Pool { crew, places, inline }, hooks);
         *home.crew.work().pool.lock() = Arc::downgrade(&home);
         Self { pool: PoolHandle(home), patience: DROP_WAIT }
     }

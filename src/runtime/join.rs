@@ -20,7 +20,8 @@ impl<T> JoinHandle<T> {
     ///
     /// - On a thread that runs a runtime, inside `block_on` or a task: await the handle there.
     /// - On the thread of a [`LocalRuntime`](crate::LocalRuntime) whose task it is, while that has not
-    ///   ended: nobody would run it. Give the handle to its `block_on`.
+    ///   ended: nobody would run it. Give the handle to its `block_on`. Of a
+    ///   [deterministic](crate::LocalBuilder::deterministic) one, that goes for closures too.
     /// - If the handle gave its outcome before.
     ///
     /// # Examples

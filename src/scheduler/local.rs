@@ -239,6 +239,9 @@ impl Local {
             if self.is_turn_of_root(&mut state) && self.root.take() {
                 worked = true;
                 state.before_root = None;
+                if let Some(seeded) = &mut state.seeded {
+                    seeded.take_root();
+                }
                 let _budget = coop::start();
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
                     return Ok(output);
@@ -455,7 +458,12 @@ impl Local {
         inbox.closed = true;
         let left = std::mem::take(&mut inbox.tasks);
         drop(inbox);
-        debug_assert!(left.is_empty(), "a task was queued after all had ended");
+        // The executor takes in closures until it ends itself, from any thread.
+        debug_assert!(
+            left.iter().all(|task| task.info().kind == TaskKind::Blocking),
+            "a task was queued after all had ended"
+        );
+        drop(left);
         self.current.driver.shut_down(&mut wakes);
         // Nothing of this runtime runs any more; who is told now must not take it for the current.
         drop(entered);

@@ -2,8 +2,8 @@
 //!
 //! Each pick is one among those that are ready, the root included, each with the same chance; of more
 //! than [`WINDOW`] it is one of those that wait longest, so that a pick does not cost the more the
-//! longer the queue is. Every [`OLDEST`]th pick is the one that waits longest of all. So a task which has `n` others before it runs
-//! within `OLDEST × (n + 1)` picks, whatever the seed.
+//! longer the queue is. Every [`OLDEST`]th pick is the one that waits longest of all. So a task which has
+//! `n` others before it runs within `OLDEST × (n + 1)` picks, whatever the seed.
 
 use crate::driver::Instant;
 use crate::task::Runnable;
@@ -24,11 +24,18 @@ const MOST_POLLS: usize = 64;
 pub(crate) struct Seeded {
     rng: Rng,
     picks: u32,
-    /// The task that was picked and not taken yet.
-    picked: Option<usize>,
+    /// Who was picked and not taken yet.
+    picked: Option<Picked>,
     /// How many of the queued tasks came before the root, which was found woken.
     before_root: Option<usize>,
     endless: Option<Endless>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Picked {
+    Root,
+    /// The task at this place of the queue.
+    Task(usize),
 }
 
 /// Counts polls between which time stands still.
@@ -47,14 +54,17 @@ impl Seeded {
     }
 
     /// Picks the next to run of the queued tasks and of the root, if that is woken; `true` if it is
-    /// the root. The pick of a task stands until [`take`](Self::take).
+    /// the root. A pick stands until [`take`](Self::take) or [`take_root`](Self::take_root).
     ///
     /// # Panics
     ///
     /// If there is a limit of polls at one moment, and this would be one too many.
     pub(super) fn picks_root(&mut self, woken: bool, tasks: usize, now: Instant) -> bool {
-        if self.picked.is_some() {
-            return false;
+        match self.picked {
+            Some(Picked::Task(_)) => return false,
+            Some(Picked::Root) if woken => return true,
+            // Left by a `block_on` that unwound.
+            Some(Picked::Root) | None => self.picked = None,
         }
         // The root stands between the tasks that came before it and those that came after.
         let root = woken.then(|| (*self.before_root.get_or_insert(tasks)).min(tasks));
@@ -65,20 +75,24 @@ impl Seeded {
         self.count(now);
         self.picks = (self.picks + 1) % OLDEST;
         let at = if self.picks == 0 { 0 } else { self.rng.below(ready.min(WINDOW)) };
-        match root {
-            Some(root) if at == root => {
-                self.before_root = None;
-                return true;
-            }
-            Some(root) if at > root => self.picked = Some(at - 1),
-            _ => self.picked = Some(at),
-        }
-        false
+        let picked = match root {
+            Some(root) if at == root => Picked::Root,
+            Some(root) if at > root => Picked::Task(at - 1),
+            _ => Picked::Task(at),
+        };
+        self.picked = Some(picked);
+        picked == Picked::Root
+    }
+
+    /// The root, which was picked, runs.
+    pub(super) fn take_root(&mut self) {
+        (self.picked, self.before_root) = (None, None);
     }
 
     /// Takes the task out that was picked.
     pub(super) fn take(&mut self, queue: &mut VecDeque<Runnable>) -> Option<Runnable> {
-        let at = self.picked.take()?;
+        let Some(Picked::Task(at)) = self.picked else { return None };
+        self.picked = None;
         if let Some(before) = &mut self.before_root
             && at < *before
         {
@@ -119,9 +133,9 @@ mod tests {
 
     /// Stands in for `take`, whose queue has no tasks here.
     fn taken(seeded: &mut Seeded) -> usize {
-        let at = seeded.picked;
+        let Some(Picked::Task(at)) = seeded.picked else { panic!("no task was picked") };
         assert!(seeded.take(&mut VecDeque::new()).is_none());
-        at.expect("something was picked")
+        at
     }
 
     #[test]
@@ -130,7 +144,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for _ in 0..200 {
             seen.insert(match seeded.picks_root(true, 3, Instant::NEVER) {
-                true => None,
+                true => {
+                    assert!(seeded.picks_root(true, 3, Instant::NEVER), "the pick stands");
+                    seeded.take_root();
+                    None
+                }
                 false => Some(taken(&mut seeded)),
             });
         }
@@ -148,7 +166,9 @@ mod tests {
     #[should_panic(expected = "3 polls at one moment")]
     fn polls_without_end_are_noticed() {
         let mut seeded = Seeded::new(0, Some(3));
-        while seeded.picks_root(true, 0, Instant::NEVER) {}
+        while seeded.picks_root(true, 0, Instant::NEVER) {
+            seeded.take_root();
+        }
     }
 
     proptest! {
@@ -161,6 +181,7 @@ mod tests {
             let mut root_since = (0, length);
             for pick in 1..10_000 {
                 let (since, before) = if seeded.picks_root(root, queue.len(), Instant::NEVER) {
+                    seeded.take_root();
                     std::mem::replace(&mut root_since, (pick, queue.len()))
                 } else {
                     let at = taken(&mut seeded);

@@ -51,7 +51,10 @@ pub fn pause() {
 /// As [`pause`].
 #[track_caller]
 pub fn resume() {
-    with_virtual_time("resume", |_, time| time.set_paused(false));
+    with_virtual_time("resume", |current, time| {
+        time.set_paused(false);
+        tell_the_mover(&current.driver);
+    });
 }
 
 /// Moves the virtual time of this runtime on by `duration`, counted from this call.
@@ -98,6 +101,13 @@ fn with_virtual_time<R>(name: &str, f: impl FnOnce(&Rc<Current>, &VirtualTime) -
     }
 }
 
+/// The thread that moves time may sleep, unless this is the one.
+fn tell_the_mover(driver: &Driver) {
+    if !context::runs_here(driver.runtime()) {
+        driver.unpark();
+    }
+}
+
 /// The future of [`advance`].
 struct Advancing {
     driver: Arc<Driver>,
@@ -120,12 +130,19 @@ impl Future for Advancing {
             context::current().is_ok_and(|current| current.runtime() == this.runtime()),
             "an advance of time was polled outside the runtime whose time it moves: await it there"
         );
+        let begun = this.number.is_some();
         let going_on = this
             .driver
             .clock()
             .as_virtual()
             .is_some_and(|time| time.advance(&mut this.number, this.target, cx.waker()));
-        if going_on { Poll::Pending } else { Poll::Ready(()) }
+        if !going_on {
+            return Poll::Ready(());
+        }
+        if !begun {
+            tell_the_mover(&this.driver);
+        }
+        Poll::Pending
     }
 }
 

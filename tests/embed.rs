@@ -435,3 +435,26 @@ fn hooks_are_told_of_parks_in_the_host() {
         assert!(!parks.1.load(Relaxed));
     });
 }
+
+/// A guard that outlives the turn in which it was made must not make the host's wakes look like those
+/// of a running task.
+#[test]
+fn wakes_are_told_while_a_guard_from_inside_is_kept() {
+    within(|| {
+        let rt = runtime();
+        assert!(!is_readable(&rt));
+        let guard = rt.block_on(async { mainspring::Handle::current().enter() });
+        let task = mainspring::spawn_local(async {});
+        assert!(is_readable(&rt), "spawned by the host");
+        drain(&rt);
+        assert!(task.is_finished() && !is_readable(&rt));
+        let (sender, receiver) = futures::channel::oneshot::channel::<()>();
+        let task = rt.spawn_local(receiver);
+        drain(&rt);
+        sender.send(()).unwrap();
+        assert!(is_readable(&rt), "woken by the host");
+        drain(&rt);
+        assert!(task.is_finished());
+        drop(guard);
+    });
+}

@@ -458,3 +458,23 @@ fn wakes_are_told_while_a_guard_from_inside_is_kept() {
         drop(guard);
     });
 }
+#[test]
+fn a_wake_that_a_root_has_left_behind_hides_no_park() {
+    #[derive(Default)]
+    struct Parks(AtomicUsize);
+    impl mainspring::hooks::Hooks for Parks {
+        fn on_park(&self, _worker: usize) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+    within(|| {
+        let parks = Arc::new(Parks::default());
+        let rt = LocalRuntime::builder().hooks(parks.clone()).build().unwrap();
+        rt.block_on(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Ready(())
+        }));
+        drain(&rt);
+        assert_eq!(parks.0.load(Relaxed), 1);
+    });
+}

@@ -167,7 +167,12 @@ impl Local {
     /// Hooks are told of a park before it is announced, as they may spawn or wake something.
     fn tell_parked(&self) {
         let hooks = self.home.hooks();
-        if !hooks.is_empty() && !self.has_work() {
+        if hooks.is_empty() {
+            return;
+        }
+        // Not `has_work`: a wake that an earlier root has left behind is nothing for a turn.
+        self.take_inbox();
+        if self.queue.is_empty() {
             self.told_parked.set(true);
             hooks.call(|hooks| hooks.on_park(WORKER));
         }

@@ -458,6 +458,7 @@ fn wakes_are_told_while_a_guard_from_inside_is_kept() {
         drop(guard);
     });
 }
+
 #[test]
 fn a_wake_that_a_root_has_left_behind_hides_no_park() {
     #[derive(Default)]
@@ -476,5 +477,45 @@ fn a_wake_that_a_root_has_left_behind_hides_no_park() {
         }));
         drain(&rt);
         assert_eq!(parks.0.load(Relaxed), 1);
+    });
+}
+
+#[test]
+fn virtual_time_does_not_go_where_nobody_waits() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).build().unwrap();
+        let start = rt.block_on(async { Instant::now() });
+        for _ in 0..2 {
+            drop(rt.spawn_local(async { sleep(Duration::MAX).await }));
+        }
+        assert!(!is_readable(&rt) || drain(&rt) == 2);
+        assert_eq!(rt.block_on(async { Instant::now() }), start);
+        assert!(!is_readable(&rt) && rt.next_deadline().is_none());
+    });
+}
+
+#[test]
+fn in_virtual_time_a_host_need_not_wait_for_deadlines() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).build().unwrap();
+        let start = rt.block_on(async { Instant::now() });
+        let slept = rt.spawn_local(async { sleep(Duration::from_secs(3600)).await });
+        let report = rt.turn(Budget::new().max_polls(1)).unwrap();
+        assert!(report.has_more && !slept.is_finished());
+        assert_eq!(rt.next_deadline(), Some(start), "the next turn gets there at once");
+        drain(&rt);
+        assert!(slept.is_finished() && rt.next_deadline().is_none());
+    });
+}
+
+#[test]
+fn a_paused_clock_leaves_the_descriptor_alone() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).timer_fd(true).build().unwrap();
+        rt.block_on(async { mainspring::time::pause() });
+        drop(rt.spawn_local(async { sleep(ms(10)).await }));
+        assert!(is_readable(&rt));
+        drain(&rt);
+        assert!(!waits(&rt, Some(ms(50))), "no time passes");
     });
 }

@@ -122,7 +122,7 @@ impl Driver {
         kernel_timers: KernelTimers,
     ) -> io::Result<Self> {
         let (reactor, poller, alarm) = Reactor::new(runtime)?;
-        let timers = Timers::new(clock.now(), resolution);
+        let timers = Timers::new(clock.now(), resolution, clock.as_virtual().is_some());
         let kernel_timer = match kernel_timers {
             KernelTimers::Unused => None,
             KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),
@@ -263,7 +263,9 @@ impl Driver {
             self.unpark.awake();
             return false;
         }
-        if let Some(mut sleeper) = self.poller.try_lock()
+        // A clock that stands has no deadlines that the kernel's could come to.
+        if matches!(self.clock, Clock::Real { .. })
+            && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
             && timer.set(deadline, self.clock.now()).is_err()
         {
@@ -279,8 +281,14 @@ impl Driver {
     }
 
     /// Until when a host may sleep, as far as timers go. Whoever arms an earlier one unparks.
+    ///
+    /// In virtual time that is the present or never, as no sleep brings a deadline nearer.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.publish_sleep()
+        let deadline = self.timers.publish_sleep();
+        match &self.clock {
+            Clock::Real { .. } => deadline,
+            Clock::Virtual(time) => time.next(deadline).map(|_| time.now()),
+        }
     }
 
     /// Whether a deadline is there, or could be reached at once.

@@ -138,6 +138,10 @@ impl LocalRuntime {
     /// Until when the host may sleep: the next deadline, the present if something is to be done now,
     /// or `None` if only events end the sleep.
     ///
+    /// In [virtual time](crate::time#virtual-time) the next turn brings the deadline by itself, so that
+    /// this says the present, on the runtime's own clock, where there is one. `has_more` and the
+    /// descriptor say so, too.
+    ///
     /// Ask it last, right before the sleep. A timer that is armed for an earlier moment afterwards
     /// makes the descriptor readable.
     ///

@@ -65,7 +65,8 @@ impl Budget {
     }
 
     /// After so much time no further task is polled. It is asked between polls: a task that takes
-    /// longer makes the turn longer.
+    /// longer makes the turn longer. In [virtual time](crate::time#virtual-time) it is never spent,
+    /// as that stands still while tasks can run: bound the polls.
     pub fn max_time(mut self, time: Duration) -> Self {
         self.max_time = time;
         self

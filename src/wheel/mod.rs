@@ -142,6 +142,22 @@ impl<T> Wheel<T> {
         })
     }
 
+    /// The earliest deadline, exactly, or [`elapsed`](Self::elapsed) if that has passed.
+    ///
+    /// Unlike [`next_expiration`](Self::next_expiration) it looks at every timer that shares the
+    /// first slot.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        let slot = self.levels.first()?;
+        let mut next = self.levels.head(slot);
+        let mut earliest = u64::MAX;
+        while let Some(index) = next {
+            let entry = self.slab.entry(index);
+            earliest = earliest.min(entry.deadline);
+            next = (entry.next != list::NIL).then_some(entry.next);
+        }
+        Some(earliest.max(self.elapsed))
+    }
+
     /// The time that the wheel has reached.
     #[inline]
     pub(crate) fn elapsed(&self) -> u64 {

@@ -410,6 +410,103 @@ fn a_child_process_is_told_and_leaves_its_parent_alone() {
     });
 }
 
+/// Forks, and ends the child with what `child` says: whether all is well.
+fn in_child(child: impl FnOnce() -> bool) {
+    // SAFETY: the child does not return from this function, and touches what this thread has made.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no process could be made"),
+        0 => {
+            // SAFETY: it ends a child that hangs.
+            unsafe { libc::alarm(20) };
+            let well = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            // SAFETY: it ends the child at once, as nothing of its parent's may run here.
+            unsafe { libc::_exit(i32::from(!well.unwrap_or(false))) }
+        }
+        child => assert!(has_ended_well(child)),
+    }
+}
+
+fn has_ended_well(child: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: `status` is written to, and the child is ours.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    status == 0
+}
+
+#[test]
+fn a_child_that_ends_a_turn_leaves_its_parent_alone() {
+    within(|| {
+        // The child runs out of tasks, and would set the timer anew; or it does not, and would ring.
+        for polls in [usize::MAX, 1] {
+            let rt = LocalRuntime::builder().timer_fd(true).build().unwrap();
+            let slept = Rc::new(rt.spawn_local(async { sleep(ms(50)).await }));
+            drain(&rt);
+            assert!(!is_readable(&rt));
+            let child = Rc::new(Cell::new(-1));
+            drop(rt.spawn_local({
+                let (slept, child) = (slept.clone(), child.clone());
+                async move {
+                    // SAFETY: the child ends when the turn does, and touches what this thread has made.
+                    child.set(unsafe { libc::fork() });
+                    if child.get() == 0 {
+                        slept.abort();
+                    }
+                }
+            }));
+            rt.turn(Budget::new().max_polls(polls)).unwrap();
+            match child.get() {
+                // SAFETY: it ends the child at once, as nothing of its parent's may run here.
+                0 => unsafe { libc::_exit(0) },
+                child => assert!(child > 0 && has_ended_well(child)),
+            }
+            let report = rt.turn(Budget::new()).unwrap();
+            assert!(report.timers_fired == 1 || !is_readable(&rt), "the child rang");
+            host_until(&rt, || slept.is_finished());
+        }
+    });
+}
+
+#[test]
+fn block_on_in_a_child_says_what_is_wrong() {
+    within(|| {
+        let rt = runtime();
+        in_child(|| {
+            let ready = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                rt.block_on(async {});
+            }));
+            let said = ready.unwrap_err().downcast::<String>().unwrap();
+            said.contains("forked")
+        });
+    });
+}
+
+#[test]
+fn a_child_does_not_wait_for_threads_of_its_parent() {
+    within(|| {
+        let rt = runtime();
+        let handle = rt.handle();
+        rt.block_on(handle.spawn_blocking(|| ())).unwrap();
+        in_child(move || {
+            let refused = handle.try_spawn_blocking(|| ()).is_err();
+            // A thread that is not there would be waited for all that time.
+            let left = rt.shutdown_timeout(Duration::from_secs(3600));
+            refused && left.blocking == 0
+        });
+    });
+}
+
+#[test]
+fn a_pool_in_a_child_takes_nothing_in() {
+    use mainspring::offload::{Executor, ThreadPool};
+    within(|| {
+        let pool = ThreadPool::builder().build().unwrap();
+        let (tx, rx) = std::sync::mpsc::channel();
+        pool.execute(Box::new(move || tx.send(()).unwrap())).unwrap();
+        rx.recv().unwrap();
+        in_child(move || pool.execute(Box::new(|| ())).is_err());
+    });
+}
+
 #[test]
 fn hooks_are_told_of_parks_in_the_host() {
     #[derive(Default)]

@@ -253,9 +253,11 @@ impl Driver {
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
-    /// that readable. `false` if something is to be done at once.
+    /// that readable. `false` if something is to be done at once, which is to learn that in a child
+    /// process nothing can be.
     pub(crate) fn leave_to_host(&self) -> bool {
-        if !self.unpark.announce() {
+        // The kernel's timer is the parent's, too.
+        if self.check_process().is_err() || !self.unpark.announce() {
             return false;
         }
         let deadline = self.timers.publish_sleep();
@@ -298,8 +300,10 @@ impl Driver {
 
     /// Makes the descriptor readable that a host watches, until the next turn.
     pub(crate) fn ring(&self) {
-        // As in `unpark`.
-        let _ = self.alarm.ring();
+        if self.check_process().is_ok() {
+            // As in `unpark`.
+            let _ = self.alarm.ring();
+        }
     }
 
     /// What a host does that watches the descriptor: sleeps until it is readable.

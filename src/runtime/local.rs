@@ -25,6 +25,13 @@ use std::time::Duration;
 /// sockets that outlive it are harmless; as long as there is one, the descriptors of the event loop
 /// (three) stay open.
 ///
+/// In a child process made by `fork` it runs nothing, and says so: [`turn`](Self::turn) is an error,
+/// [`block_on`](Self::block_on) panics. There it leaves alone what it shares with its parent. Dropping
+/// it drops its tasks, those of the child. That may wait for ever if, at the time of the fork, another
+/// thread was just spawning, waking or ending a task of it, because the lock that this thread held is
+/// held for good then; so a child of a process in which others do that should
+/// [forget](std::mem::forget) it.
+///
 /// # Examples
 ///
 /// ```
@@ -62,8 +69,9 @@ impl LocalRuntime {
     /// # Panics
     ///
     /// If `future` does; the runtime can be used on. If this thread is inside a runtime already, or
-    /// runs a closure of one: await the future there instead, or spawn it. If the kernel's event queue cannot be waited
-    /// for any more, because its descriptor was closed by someone else.
+    /// runs a closure of one: await the future there instead, or spawn it. If this process was forked
+    /// from the one that made the runtime. If the kernel's event queue cannot be waited for any more,
+    /// because its descriptor was closed by someone else.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match context::occupied() {
@@ -76,6 +84,9 @@ impl LocalRuntime {
                 "block_on was called inside a closure of spawn_blocking, whose thread belongs to a \
                  runtime: spawn the future there with mainspring::spawn, or start a thread for it"
             ),
+        }
+        if let Err(forked) = self.scheduler.current().driver.check_process() {
+            panic!("block_on was called in a child process: {forked}");
         }
         match self.scheduler.block_on(future) {
             Ok(output) => output,

@@ -10,6 +10,7 @@ use crate::scheduler::local::Local;
 use crate::task::{self, JoinHandle};
 use std::fmt;
 use std::future::Future;
+#[cfg(not(mio_unsupported_force_poll_poll))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::Location;
 use std::time::Duration;

@@ -29,6 +29,7 @@ use crate::reactor::Forked;
 use std::cell::RefMut;
 use std::fmt;
 use std::io;
+#[cfg(not(mio_unsupported_force_poll_poll))]
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;

@@ -26,7 +26,7 @@ impl Handle {
     ///
     /// Calls of one runtime are made one after the other, in the order in which they were asked for,
     /// by whichever threads; so `f` should be short and must not block. Between two calls other tasks
-    /// get their turn. A [`LocalRuntime`](crate::LocalRuntime) makes them while its `block_on` runs.
+    /// get their turn. A [`LocalRuntime`](crate::LocalRuntime) makes them while its `block_on` or `turn` runs.
     /// There is no bound to how many may wait, as there is none for spawned tasks.
     ///
     /// A panic of `f` ends the call and nothing else; the panic hook has told of it. The closure is

@@ -18,13 +18,14 @@ use std::time::Duration;
 /// A runtime that lives on the thread that made it, and runs futures that need not be `Send`.
 ///
 /// It starts no threads, except for closures of [`spawn_blocking`](crate::spawn_blocking). Tasks run
-/// while [`block_on`](Self::block_on) does; those that have not ended by then go on in the next one.
+/// while [`block_on`](Self::block_on) or [`turn`](Self::turn) does; those that have not ended by then
+/// go on in the next one.
 ///
 /// Dropping it ends all its tasks: their futures are dropped on this thread, and their handles
 /// answer that they were cancelled. So are closures that have not started; those that have are
 /// waited for, at most 5 s (see [`shutdown_timeout`](Self::shutdown_timeout)). Wakers, handles and
 /// sockets that outlive it are harmless; as long as there is one, the descriptors of the event loop
-/// (three) stay open.
+/// (three, and one more for a timer of the kernel's) stay open.
 ///
 /// In a child process made by `fork` it runs nothing, and says so: [`turn`](Self::turn) is an error,
 /// [`block_on`](Self::block_on) panics. There it leaves alone what it shares with its parent. Dropping

@@ -25,6 +25,13 @@ use std::time::{Duration, Instant};
 /// What a turn may take of a frame.
 const TURN: Duration = Duration::from_millis(2);
 
+/// mio's `poll(2)` back end has no descriptor that a host could watch.
+#[cfg(mio_unsupported_force_poll_poll)]
+fn main() {
+    println!("a runtime over poll(2) can be a guest by its deadlines only");
+}
+
+#[cfg(not(mio_unsupported_force_poll_poll))]
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
     let rt = LocalRuntime::builder().build()?;

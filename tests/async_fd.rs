@@ -158,6 +158,28 @@ fn it_goes_on_in_another_runtime() {
     });
 }
 
+/// One number is one entry in the kernel's queue; a copy of the descriptor is another.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_descriptor_is_watched_once_and_a_copy_beside_it() {
+    in_runtime(|| async {
+        let (fd, mut far) = pair();
+        let mut first = pin!(fd.readable());
+        assert!(poll!(first.as_mut()).is_pending());
+        let same = AsyncFd::new(fd.as_fd());
+        assert_eq!(same.readable().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        drop(same);
+        let copy = AsyncFd::new(fd.as_fd().try_clone_to_owned().unwrap());
+        let mut second = pin!(copy.readable());
+        assert!(poll!(second.as_mut()).is_pending());
+        // Watching for the other direction, too, takes nothing from these.
+        drop(copy.writable().await.unwrap());
+        drop(fd.writable().await.unwrap());
+        far.write_all(b"x").unwrap();
+        drop((first.await.unwrap(), second.await.unwrap()));
+    });
+}
+
 #[test]
 #[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 fn what_cannot_be_watched_is_an_error() {

@@ -410,6 +410,103 @@ fn a_child_process_is_told_and_leaves_its_parent_alone() {
     });
 }
 
+/// Forks, and ends the child with what `child` says: whether all is well.
+fn in_child(child: impl FnOnce() -> bool) {
+    // SAFETY: the child does not return from this function, and touches what this thread has made.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no process could be made"),
+        0 => {
+            // SAFETY: it ends a child that hangs.
+            unsafe { libc::alarm(20) };
+            let well = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            // SAFETY: it ends the child at once, as nothing of its parent's may run here.
+            unsafe { libc::_exit(i32::from(!well.unwrap_or(false))) }
+        }
+        child => assert!(has_ended_well(child)),
+    }
+}
+
+fn has_ended_well(child: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: `status` is written to, and the child is ours.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    status == 0
+}
+
+#[test]
+fn a_child_that_ends_a_turn_leaves_its_parent_alone() {
+    within(|| {
+        // The child runs out of tasks, and would set the timer anew; or it does not, and would ring.
+        for polls in [usize::MAX, 1] {
+            let rt = LocalRuntime::builder().timer_fd(true).build().unwrap();
+            let slept = Rc::new(rt.spawn_local(async { sleep(ms(50)).await }));
+            drain(&rt);
+            assert!(!is_readable(&rt));
+            let child = Rc::new(Cell::new(-1));
+            drop(rt.spawn_local({
+                let (slept, child) = (slept.clone(), child.clone());
+                async move {
+                    // SAFETY: the child ends when the turn does, and touches what this thread has made.
+                    child.set(unsafe { libc::fork() });
+                    if child.get() == 0 {
+                        slept.abort();
+                    }
+                }
+            }));
+            rt.turn(Budget::new().max_polls(polls)).unwrap();
+            match child.get() {
+                // SAFETY: it ends the child at once, as nothing of its parent's may run here.
+                0 => unsafe { libc::_exit(0) },
+                child => assert!(child > 0 && has_ended_well(child)),
+            }
+            let report = rt.turn(Budget::new()).unwrap();
+            assert!(report.timers_fired == 1 || !is_readable(&rt), "the child rang");
+            host_until(&rt, || slept.is_finished());
+        }
+    });
+}
+
+#[test]
+fn block_on_in_a_child_says_what_is_wrong() {
+    within(|| {
+        let rt = runtime();
+        in_child(|| {
+            let ready = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                rt.block_on(async {});
+            }));
+            let said = ready.unwrap_err().downcast::<String>().unwrap();
+            said.contains("forked")
+        });
+    });
+}
+
+#[test]
+fn a_child_does_not_wait_for_threads_of_its_parent() {
+    within(|| {
+        let rt = runtime();
+        let handle = rt.handle();
+        rt.block_on(handle.spawn_blocking(|| ())).unwrap();
+        in_child(move || {
+            let refused = handle.try_spawn_blocking(|| ()).is_err();
+            // A thread that is not there would be waited for all that time.
+            let left = rt.shutdown_timeout(Duration::from_secs(3600));
+            refused && left.blocking == 0
+        });
+    });
+}
+
+#[test]
+fn a_pool_in_a_child_takes_nothing_in() {
+    use mainspring::offload::{Executor, ThreadPool};
+    within(|| {
+        let pool = ThreadPool::builder().build().unwrap();
+        let (tx, rx) = std::sync::mpsc::channel();
+        pool.execute(Box::new(move || tx.send(()).unwrap())).unwrap();
+        rx.recv().unwrap();
+        in_child(move || pool.execute(Box::new(|| ())).is_err());
+    });
+}
+
 #[test]
 fn hooks_are_told_of_parks_in_the_host() {
     #[derive(Default)]
@@ -433,5 +530,89 @@ fn hooks_are_told_of_parks_in_the_host() {
         assert_eq!((parks.0.load(Relaxed), parks.1.load(Relaxed)), (3, true));
         rt.block_on(async { sleep(ms(1)).await });
         assert!(!parks.1.load(Relaxed));
+    });
+}
+
+/// A guard that outlives the turn in which it was made must not make the host's wakes look like those
+/// of a running task.
+#[test]
+fn wakes_are_told_while_a_guard_from_inside_is_kept() {
+    within(|| {
+        let rt = runtime();
+        assert!(!is_readable(&rt));
+        let guard = rt.block_on(async { mainspring::Handle::current().enter() });
+        let task = mainspring::spawn_local(async {});
+        assert!(is_readable(&rt), "spawned by the host");
+        drain(&rt);
+        assert!(task.is_finished() && !is_readable(&rt));
+        let (sender, receiver) = futures::channel::oneshot::channel::<()>();
+        let task = rt.spawn_local(receiver);
+        drain(&rt);
+        sender.send(()).unwrap();
+        assert!(is_readable(&rt), "woken by the host");
+        drain(&rt);
+        assert!(task.is_finished());
+        drop(guard);
+    });
+}
+
+#[test]
+fn a_wake_that_a_root_has_left_behind_hides_no_park() {
+    #[derive(Default)]
+    struct Parks(AtomicUsize);
+    impl mainspring::hooks::Hooks for Parks {
+        fn on_park(&self, _worker: usize) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+    within(|| {
+        let parks = Arc::new(Parks::default());
+        let rt = LocalRuntime::builder().hooks(parks.clone()).build().unwrap();
+        rt.block_on(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Ready(())
+        }));
+        drain(&rt);
+        assert_eq!(parks.0.load(Relaxed), 1);
+    });
+}
+
+#[test]
+fn virtual_time_does_not_go_where_nobody_waits() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).build().unwrap();
+        let start = rt.block_on(async { Instant::now() });
+        for _ in 0..2 {
+            drop(rt.spawn_local(async { sleep(Duration::MAX).await }));
+        }
+        assert!(!is_readable(&rt) || drain(&rt) == 2);
+        assert_eq!(rt.block_on(async { Instant::now() }), start);
+        assert!(!is_readable(&rt) && rt.next_deadline().is_none());
+    });
+}
+
+#[test]
+fn in_virtual_time_a_host_need_not_wait_for_deadlines() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).build().unwrap();
+        let start = rt.block_on(async { Instant::now() });
+        let slept = rt.spawn_local(async { sleep(Duration::from_secs(3600)).await });
+        let report = rt.turn(Budget::new().max_polls(1)).unwrap();
+        assert!(report.has_more && !slept.is_finished());
+        assert_eq!(rt.next_deadline(), Some(start), "the next turn gets there at once");
+        drain(&rt);
+        assert!(slept.is_finished() && rt.next_deadline().is_none());
+    });
+}
+
+#[test]
+fn a_paused_clock_leaves_the_descriptor_alone() {
+    within(|| {
+        let rt = LocalRuntime::builder().deterministic(1).timer_fd(true).build().unwrap();
+        rt.block_on(async { mainspring::time::pause() });
+        drop(rt.spawn_local(async { sleep(ms(10)).await }));
+        assert!(is_readable(&rt));
+        drain(&rt);
+        assert!(!waits(&rt, Some(ms(50))), "no time passes");
     });
 }

@@ -122,7 +122,7 @@ impl Driver {
         kernel_timers: KernelTimers,
     ) -> io::Result<Self> {
         let (reactor, poller, alarm) = Reactor::new(runtime)?;
-        let timers = Timers::new(clock.now(), resolution);
+        let timers = Timers::new(clock.now(), resolution, clock.as_virtual().is_some());
         let kernel_timer = match kernel_timers {
             KernelTimers::Unused => None,
             KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),
@@ -195,8 +195,7 @@ impl Driver {
             return Ok(Turned::of(dispatched, timers_fired));
         }
         // Another thread may have armed a timer since the last look; then the next turn goes there.
-        self.timers.publish_sleep();
-        let stays = time.next(self.timers.first()).is_none();
+        let stays = time.next(self.timers.publish_sleep()).is_none();
         let sleeps = stays && self.unpark.announce();
         let timeout = if sleeps { time.patience() } else { Some(Duration::ZERO) };
         let since = std::time::Instant::now();
@@ -218,7 +217,7 @@ impl Driver {
     /// Moves virtual time to where somebody wants it; how many timers came due, or `None` if it has
     /// to stand.
     fn jump(&self, time: &VirtualTime, wakes: &mut WakeList) -> Option<usize> {
-        while let Some(to) = time.next(self.timers.first()) {
+        while let Some(to) = time.next(self.timers.next()) {
             let arrived = time.jump(to, wakes);
             let timers_fired = self.timers.expire(to, wakes);
             if arrived + timers_fired > 0 {
@@ -237,7 +236,7 @@ impl Driver {
     /// published for the sleep.
     fn is_due(&self, deadline: Option<Instant>) -> bool {
         match &self.clock {
-            Clock::Virtual(time) => time.next(self.timers.first()).is_some(),
+            Clock::Virtual(time) => time.next(deadline).is_some(),
             Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
         }
     }
@@ -255,9 +254,11 @@ impl Driver {
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
-    /// that readable. `false` if something is to be done at once.
+    /// that readable. `false` if something is to be done at once, which is to learn that in a child
+    /// process nothing can be.
     pub(crate) fn leave_to_host(&self) -> bool {
-        if !self.unpark.announce() {
+        // The kernel's timer is the parent's, too.
+        if self.check_process().is_err() || !self.unpark.announce() {
             return false;
         }
         let deadline = self.timers.publish_sleep();
@@ -265,7 +266,9 @@ impl Driver {
             self.unpark.awake();
             return false;
         }
-        if let Some(mut sleeper) = self.poller.try_lock()
+        // A clock that stands has no deadlines that the kernel's could come to.
+        if matches!(self.clock, Clock::Real { .. })
+            && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
             && timer.set(deadline, self.clock.now()).is_err()
         {
@@ -281,8 +284,14 @@ impl Driver {
     }
 
     /// Until when a host may sleep, as far as timers go. Whoever arms an earlier one unparks.
+    ///
+    /// In virtual time that is the present or never, as no sleep brings a deadline nearer.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.publish_sleep()
+        let deadline = self.timers.publish_sleep();
+        match &self.clock {
+            Clock::Real { .. } => deadline,
+            Clock::Virtual(time) => time.next(deadline).map(|_| time.now()),
+        }
     }
 
     /// Whether a deadline is there, or could be reached at once.
@@ -292,8 +301,10 @@ impl Driver {
 
     /// Makes the descriptor readable that a host watches, until the next turn.
     pub(crate) fn ring(&self) {
-        // As in `unpark`.
-        let _ = self.alarm.ring();
+        if self.check_process().is_ok() {
+            // As in `unpark`.
+            let _ = self.alarm.ring();
+        }
     }
 
     /// What a host does that watches the descriptor: sleeps until it is readable.

@@ -66,7 +66,8 @@ impl<T: AsFd> AsyncFd<T> {
     /// # Errors
     ///
     /// If the descriptor cannot be watched: it is a regular file, for example, or no runtime runs
-    /// here.
+    /// here, or another `AsyncFd` watches the same one, which Linux tells and kqueue does not: wait in
+    /// both directions through one, or give the other a copy of the descriptor.
     ///
     /// # Cancel safety
     ///

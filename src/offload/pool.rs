@@ -42,6 +42,8 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 ///   gives not one thread when it is needed.
 /// - A closure that has started cannot be stopped from outside.
 ///
+/// - A child process made by `fork` has none of the threads: the pool takes nothing in there.
+///
 /// # The end
 ///
 /// Dropping the pool drops the jobs that have not started, and waits at most 5 s for those that
@@ -219,7 +221,7 @@ impl PoolHandle {
     #[inline]
     pub(super) fn reserve(&self) -> Reserved {
         let pool = &*self.0;
-        if pool.crew.word().load().closed {
+        if pool.crew.is_over() {
             return Reserved::Ended;
         }
         if pool.inline.is_none() && !pool.crew.ensure_thread() {

@@ -11,7 +11,9 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+#[cfg(not(mio_unsupported_force_poll_poll))]
+use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Half of a token is the slot, the other half its generation.

@@ -10,6 +10,7 @@ use crate::scheduler::local::Local;
 use crate::task::{self, JoinHandle};
 use std::fmt;
 use std::future::Future;
+#[cfg(not(mio_unsupported_force_poll_poll))]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::Location;
 use std::time::Duration;
@@ -17,13 +18,21 @@ use std::time::Duration;
 /// A runtime that lives on the thread that made it, and runs futures that need not be `Send`.
 ///
 /// It starts no threads, except for closures of [`spawn_blocking`](crate::spawn_blocking). Tasks run
-/// while [`block_on`](Self::block_on) does; those that have not ended by then go on in the next one.
+/// while [`block_on`](Self::block_on) or [`turn`](Self::turn) does; those that have not ended by then
+/// go on in the next one.
 ///
 /// Dropping it ends all its tasks: their futures are dropped on this thread, and their handles
 /// answer that they were cancelled. So are closures that have not started; those that have are
 /// waited for, at most 5 s (see [`shutdown_timeout`](Self::shutdown_timeout)). Wakers, handles and
 /// sockets that outlive it are harmless; as long as there is one, the descriptors of the event loop
-/// (three) stay open.
+/// (three, and one more for a timer of the kernel's) stay open.
+///
+/// In a child process made by `fork` it runs nothing, and says so: [`turn`](Self::turn) is an error,
+/// [`block_on`](Self::block_on) panics. There it leaves alone what it shares with its parent. Dropping
+/// it drops its tasks, those of the child. That may wait for ever if, at the time of the fork, another
+/// thread was just spawning, waking or ending a task of it, because the lock that this thread held is
+/// held for good then; so a child of a process in which others do that should
+/// [forget](std::mem::forget) it.
 ///
 /// # Examples
 ///
@@ -62,8 +71,9 @@ impl LocalRuntime {
     /// # Panics
     ///
     /// If `future` does; the runtime can be used on. If this thread is inside a runtime already, or
-    /// runs a closure of one: await the future there instead, or spawn it. If the kernel's event queue cannot be waited
-    /// for any more, because its descriptor was closed by someone else.
+    /// runs a closure of one: await the future there instead, or spawn it. If this process was forked
+    /// from the one that made the runtime. If the kernel's event queue cannot be waited for any more,
+    /// because its descriptor was closed by someone else.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match context::occupied() {
@@ -76,6 +86,9 @@ impl LocalRuntime {
                 "block_on was called inside a closure of spawn_blocking, whose thread belongs to a \
                  runtime: spawn the future there with mainspring::spawn, or start a thread for it"
             ),
+        }
+        if let Err(forked) = self.scheduler.current().driver.check_process() {
+            panic!("block_on was called in a child process: {forked}");
         }
         match self.scheduler.block_on(future) {
             Ok(output) => output,
@@ -137,6 +150,10 @@ impl LocalRuntime {
 
     /// Until when the host may sleep: the next deadline, the present if something is to be done now,
     /// or `None` if only events end the sleep.
+    ///
+    /// In [virtual time](crate::time#virtual-time) the next turn brings the deadline by itself, so that
+    /// this says the present, on the runtime's own clock, where there is one. `has_more` and the
+    /// descriptor say so, too.
     ///
     /// Ask it last, right before the sleep. A timer that is armed for an earlier moment afterwards
     /// makes the descriptor readable.

@@ -29,6 +29,7 @@ use crate::reactor::Forked;
 use std::cell::RefMut;
 use std::fmt;
 use std::io;
+#[cfg(not(mio_unsupported_force_poll_poll))]
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -65,7 +66,8 @@ impl Budget {
     }
 
     /// After so much time no further task is polled. It is asked between polls: a task that takes
-    /// longer makes the turn longer.
+    /// longer makes the turn longer. In [virtual time](crate::time#virtual-time) it is never spent,
+    /// as that stands still while tasks can run: bound the polls.
     pub fn max_time(mut self, time: Duration) -> Self {
         self.max_time = time;
         self
@@ -167,7 +169,12 @@ impl Local {
     /// Hooks are told of a park before it is announced, as they may spawn or wake something.
     fn tell_parked(&self) {
         let hooks = self.home.hooks();
-        if !hooks.is_empty() && !self.has_work() {
+        if hooks.is_empty() {
+            return;
+        }
+        // Not `has_work`: a wake that an earlier root has left behind is nothing for a turn.
+        self.take_inbox();
+        if self.queue.is_empty() {
             self.told_parked.set(true);
             hooks.call(|hooks| hooks.on_park(WORKER));
         }
@@ -243,6 +250,7 @@ pub(super) struct Stay<'a>(&'a Local);
 
 impl<'a> Stay<'a> {
     pub(super) fn begin(local: &'a Local) -> Self {
+        local.queue.set_runs(true);
         if local.watched.get() {
             local.current.driver.take_from_host();
         }
@@ -251,6 +259,7 @@ impl<'a> Stay<'a> {
 
     /// As [`Local::leave`].
     fn end(self) -> bool {
+        self.0.queue.set_runs(false);
         let left = self.0.leave();
         std::mem::forget(self);
         left
@@ -259,6 +268,7 @@ impl<'a> Stay<'a> {
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
+        self.0.queue.set_runs(false);
         if self.0.watched.get() {
             self.0.leave();
         }

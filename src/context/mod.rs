@@ -95,14 +95,8 @@ impl Current {
 
 /// The queue of the thread that runs.
 pub(crate) trait OwnQueue {
-    /// Puts a task at the back; gives it back where nobody runs what is queued.
-    ///
-    /// An entry may outlive the run in which it was made: a guard of `Handle::enter` that was made
-    /// inside, and is kept, still leads here when the thread is the host's again.
-    fn push(&self, task: Runnable) -> Result<(), Runnable>;
-
-    /// Whether its runtime runs, here or further up on the stack.
-    fn runs(&self) -> bool;
+    /// Puts a task at the back.
+    fn push(&self, task: Runnable);
 
     /// Whether tasks that are `!Send` may be spawned into it.
     fn takes_local(&self) -> bool;
@@ -186,7 +180,10 @@ pub(crate) fn occupied() -> Occupied {
 pub(crate) fn push_own(runtime: NonZeroU64, task: Runnable) -> Result<(), Runnable> {
     let Ok(current) = current() else { return Err(task) };
     match &current.own {
-        Some(own) if current.runtime() == runtime => own.push(task),
+        Some(own) if current.runtime() == runtime => {
+            own.push(task);
+            Ok(())
+        }
         _ => Err(task),
     }
 }
@@ -194,8 +191,7 @@ pub(crate) fn push_own(runtime: NonZeroU64, task: Runnable) -> Result<(), Runnab
 /// Whether this thread runs tasks of this runtime.
 #[inline]
 pub(crate) fn runs_here(runtime: NonZeroU64) -> bool {
-    let Ok(current) = current() else { return false };
-    current.own.as_ref().is_some_and(|own| own.runs()) && current.runtime() == runtime
+    current().is_ok_and(|current| current.own.is_some() && current.runtime() == runtime)
 }
 
 /// Makes `current`, which is about to run here, the runtime of this thread until the guard drops.

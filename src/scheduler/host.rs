@@ -250,7 +250,6 @@ pub(super) struct Stay<'a>(&'a Local);
 
 impl<'a> Stay<'a> {
     pub(super) fn begin(local: &'a Local) -> Self {
-        local.queue.set_runs(true);
         if local.watched.get() {
             local.current.driver.take_from_host();
         }
@@ -259,7 +258,6 @@ impl<'a> Stay<'a> {
 
     /// As [`Local::leave`].
     fn end(self) -> bool {
-        self.0.queue.set_runs(false);
         let left = self.0.leave();
         std::mem::forget(self);
         left
@@ -268,7 +266,6 @@ impl<'a> Stay<'a> {
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
-        self.0.queue.set_runs(false);
         if self.0.watched.get() {
             self.0.leave();
         }

@@ -105,25 +105,12 @@ impl Schedule for LocalSpawn {
 
 /// The queue of the thread itself.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    tasks: RefCell<VecDeque<Runnable>>,
-    /// The thread is inside the scheduler, and will look here before it sleeps or leaves.
-    runs: Cell<bool>,
-}
+pub(super) struct Queue(RefCell<VecDeque<Runnable>>);
 
 impl OwnQueue for Queue {
     #[inline]
-    fn push(&self, task: Runnable) -> Result<(), Runnable> {
-        if !self.runs() {
-            return Err(task);
-        }
-        self.put(task);
-        Ok(())
-    }
-
-    #[inline]
-    fn runs(&self) -> bool {
-        self.runs.get()
+    fn push(&self, task: Runnable) {
+        self.0.borrow_mut().push_back(task);
     }
 
     fn takes_local(&self) -> bool {
@@ -132,22 +119,13 @@ impl OwnQueue for Queue {
 }
 
 impl Queue {
-    pub(super) fn set_runs(&self, runs: bool) {
-        self.runs.set(runs);
-    }
-
-    #[inline]
-    fn put(&self, task: Runnable) {
-        self.tasks.borrow_mut().push_back(task);
-    }
-
     #[inline]
     fn pop(&self) -> Option<Runnable> {
-        self.tasks.borrow_mut().pop_front()
+        self.0.borrow_mut().pop_front()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.borrow().is_empty()
+        self.0.borrow().is_empty()
     }
 }
 
@@ -285,7 +263,7 @@ impl Local {
         match &mut state.seeded {
             None => self.root_is_next(state),
             Some(seeded) => {
-                let (woken, tasks) = (self.root.is_woken(), self.queue.tasks.borrow().len());
+                let (woken, tasks) = (self.root.is_woken(), self.queue.0.borrow().len());
                 seeded.picks_root(woken, tasks, self.current.driver.clock().now())
             }
         }
@@ -297,7 +275,7 @@ impl Local {
     /// both always have something to do.
     fn root_is_next(&self, state: &mut State) -> bool {
         self.root.is_woken()
-            && *state.before_root.get_or_insert_with(|| self.queue.tasks.borrow().len()) == 0
+            && *state.before_root.get_or_insert_with(|| self.queue.0.borrow().len()) == 0
     }
 
     /// Runs tasks until the queue is empty, it is the root's turn, or time to look outside.
@@ -320,7 +298,7 @@ impl Local {
         let mut worked = false;
         while !self.is_turn_of_root(state) {
             let Some(seeded) = &mut state.seeded else { break };
-            let Some(task) = seeded.take(&mut self.queue.tasks.borrow_mut()) else { break };
+            let Some(task) = seeded.take(&mut self.queue.0.borrow_mut()) else { break };
             worked = true;
             self.run_any(task);
             if state.fairness.spend() {
@@ -335,9 +313,9 @@ impl Local {
         let Some(seeded) = &mut state.seeded else {
             return self.queue.pop().map(|task| self.run(task)).is_some();
         };
-        let tasks = self.queue.tasks.borrow().len();
+        let tasks = self.queue.0.borrow().len();
         seeded.picks_root(false, tasks, self.current.driver.clock().now());
-        let next = seeded.take(&mut self.queue.tasks.borrow_mut());
+        let next = seeded.take(&mut self.queue.0.borrow_mut());
         next.map(|task| self.run_any(task)).is_some()
     }
 
@@ -356,7 +334,7 @@ impl Local {
         let hooks = self.home.hooks();
         if hooks.is_empty() {
             if let Ran::Again(task) = task.run() {
-                self.queue.put(task);
+                self.queue.push(task);
             }
             return;
         }
@@ -376,7 +354,7 @@ impl Local {
         };
         hooks.call(|hooks| hooks.on_poll_end(&info, outcome));
         if let Ran::Again(task) = ran {
-            self.queue.put(task);
+            self.queue.push(task);
         }
     }
 
@@ -392,7 +370,7 @@ impl Local {
     pub(super) fn take_inbox(&self) {
         if self.current.driver.take_notified() {
             let mut inbox = self.home.inbox.lock();
-            self.queue.tasks.borrow_mut().append(&mut inbox.tasks);
+            self.queue.0.borrow_mut().append(&mut inbox.tasks);
             inbox.tasks.shrink_to(KEEP);
         }
     }
@@ -446,7 +424,7 @@ impl Local {
 
     /// Gives back what a peak has left behind.
     fn give_back(&self) {
-        let mut queue = self.queue.tasks.borrow_mut();
+        let mut queue = self.queue.0.borrow_mut();
         if queue.is_empty() && queue.capacity() > KEEP {
             queue.shrink_to(KEEP);
         }
@@ -455,7 +433,6 @@ impl Local {
     /// Ends all tasks and all waits; see the module's documentation.
     fn shut_down(&self) {
         let entered = context::enter(Rc::clone(&self.current));
-        self.queue.set_runs(true);
         self.home.close();
         let mut wakes = WakeList::new();
         loop {
@@ -489,7 +466,6 @@ impl Local {
         drop(left);
         self.current.driver.shut_down(&mut wakes);
         // Nothing of this runtime runs any more; who is told now must not take it for the current.
-        self.queue.set_runs(false);
         drop(entered);
         wakes.wake_all();
     }

@@ -398,7 +398,7 @@ fn wakes_are_told_while_a_guard_from_inside_is_kept() {
         let rt = runtime();
         assert!(!is_readable(&rt));
         let guard = rt.block_on(async { mainspring::Handle::current().enter() });
-        let task = mainspring::spawn_local(async {});
+        let task = mainspring::spawn(async {});
         assert!(is_readable(&rt), "spawned by the host");
         drain(&rt);
         assert!(task.is_finished() && !is_readable(&rt));

@@ -33,14 +33,16 @@
 //!
 //! | module | what it has |
 //! |---|---|
-//! | the root | [`LocalRuntime`], [`Handle`], [`spawn`], [`spawn_local`], [`yield_now`], [`block_on`] |
+//! | the root | [`LocalRuntime`], its [turns](LocalRuntime::turn) for hosts, [`Handle`], [`spawn`], [`block_on`] |
 //! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
-//! | [`task`] | [`JoinHandle`], its errors, the numbers of tasks, [`Executor`](task::Executor) |
+//! | [`task`] | [`JoinHandle`], its errors, numbers, names and data of tasks, [`task_local!`], [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
 //! | [`net`] | TCP with the traits of `futures-io` |
+//! | [`io`] | [`AsyncFd`](io::AsyncFd), for descriptors of others |
 //! | [`sync`] | what tasks coordinate with; it works under any executor |
 //! | [`coop`] | the budget that keeps a busy task from starving others |
 //! | [`hooks`] | what an embedder can watch |
+//! | [`sim`] | tests in virtual time, under many seeded orders of events |
 #![cfg_attr(feature = "http", doc = "| [`http`] | the HTTP/1.1 server |")]
 //!
 //! # Features
@@ -75,8 +77,9 @@ pub(crate) mod scheduler;
 
 pub(crate) mod runtime;
 
-pub(crate) mod io;
+pub mod io;
 pub mod net;
+pub mod sim;
 pub mod time;
 
 #[cfg(fuzzing)]
@@ -88,8 +91,8 @@ pub mod http;
 
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
-    BuildError, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime, YieldNow, block_on, spawn,
-    spawn_local, yield_now,
+    Budget, BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime,
+    TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local, yield_now,
 };
 pub use task::JoinHandle;
 

@@ -3,10 +3,17 @@
 
 use mainspring::coop::BUDGET;
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
-use mainspring::task::{AbortHandle, Busy, Job, JoinError};
+use mainspring::sim::{Sim, Trace};
+use mainspring::task::{
+    AbortHandle, Builder, Busy, Job, JoinError, LocalKey, NotInScope, ScopedFuture,
+};
 use mainspring::time::{Elapsed, Instant, Sleep};
-use mainspring::{BuildError, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime, YieldNow};
+use mainspring::{
+    Budget, BuildError, EnterGuard, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime,
+    TimerHandle, TurnError, TurnReport, YieldNow,
+};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -53,6 +60,8 @@ fn every_public_type() {
         LocalRuntime: false false true;
         LocalBuilder: true true true;
         Handle: true true true;
+        EnterGuard: false false true;
+        TimerHandle: true true true;
         BuildError: true true true;
         NoRuntime: true true true;
         YieldNow: true true true;
@@ -64,6 +73,18 @@ fn every_public_type() {
         AbortHandle: true true true;
         JoinError: true true true;
         TaskId: true true true;
+        Builder: true true true;
+        LocalKey<u8>: true true true;
+        LocalKey<Once>: true true true;
+        LocalKey<Never>: true true true;
+        NotInScope: true true true;
+        ScopedFuture<u8, u8>: true true true;
+        ScopedFuture<Once, u8>: true false true;
+        ScopedFuture<Never, u8>: false false true;
+        ScopedFuture<u8, Once>: true false true;
+        ScopedFuture<u8, Never>: false false true;
+        ScopedFuture<u8, std::marker::PhantomPinned>: true true false;
+        ScopedFuture<std::marker::PhantomPinned, u8>: true true true;
         Busy<u8>: true true true;
         Busy<Once>: true false true;
         Busy<Never>: false false true;
@@ -78,9 +99,18 @@ fn every_public_type() {
         Sleep: true true true;
         Elapsed: true true true;
 
+        Sim: true true true;
+        Trace: true true true;
+
         TcpListener: true true true;
         TcpStream: true true true;
         ConnectError: true true true;
+        AsyncFd<std::fs::File>: true true true;
+        ReadyGuard<'static, std::fs::File>: true true true;
+        WouldBlock: true true true;
+        Budget: true true true;
+        TurnReport: true true true;
+        TurnError: true true true;
         ReadHalf<'static>: true true true;
         WriteHalf<'static>: true true true;
     }

@@ -214,7 +214,7 @@ fn the_kind_and_the_place_of_a_spawn_are_told() {
     struct Infos(Mutex<Vec<TaskInfo>>);
     impl Hooks for Infos {
         fn on_spawn(&self, task: &TaskInfo) {
-            self.0.lock().unwrap().push(*task);
+            self.0.lock().unwrap().push(task.clone());
         }
     }
     within(|| {

@@ -1,4 +1,6 @@
 //! Ticks, and sleeps whose moment is moved.
+//!
+//! Ticks are tested in virtual time, under several seeds; that a thread's sleep is cut short, in real.
 #![cfg(not(loom))]
 
 #[path = "common/watchdog.rs"]
@@ -6,7 +8,7 @@ mod watchdog;
 
 use futures::FutureExt;
 use mainspring::time::{Instant, MissedTick, interval, sleep, sleep_until, timeout};
-use mainspring::{block_on, spawn_local, yield_now};
+use mainspring::{block_on, sim, spawn_local, yield_now};
 use std::time::Duration;
 use watchdog::within;
 
@@ -19,7 +21,7 @@ fn ms(ms: u64) -> Duration {
 #[test]
 fn the_first_tick_is_at_once_and_the_others_keep_the_rhythm() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             let mut ticks = interval(ms(5));
             let first = ticks.tick().now_or_never().expect("at once");
             for n in 1..4 {
@@ -34,7 +36,7 @@ fn the_first_tick_is_at_once_and_the_others_keep_the_rhythm() {
 #[test]
 fn a_tick_given_up_is_not_lost() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             let mut ticks = interval(ms(20));
             let first = ticks.tick().await;
             assert!(timeout(ms(1), ticks.tick()).await.is_err());
@@ -46,7 +48,7 @@ fn a_tick_given_up_is_not_lost() {
 #[test]
 fn what_was_missed_follows_the_setting() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             for missed in [MissedTick::Burst, MissedTick::Delay, MissedTick::Skip] {
                 let mut ticks = interval(ms(4));
                 ticks.set_missed_tick(missed);
@@ -72,7 +74,7 @@ fn what_was_missed_follows_the_setting() {
 #[test]
 fn reset_puts_the_next_tick_a_period_from_now() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             let mut ticks = interval(ms(10));
             ticks.tick().await;
             sleep(ms(4)).await;

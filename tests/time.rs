@@ -1,4 +1,6 @@
 //! Sleeps and time-outs: never early, in order, and in the hands of whoever polls last.
+//!
+//! What does not need the real clock is tested in virtual time, under several seeds.
 #![cfg(not(loom))]
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
@@ -10,7 +12,7 @@ mod watchdog;
 
 use futures::channel::oneshot;
 use mainspring::time::{Instant, Sleep, sleep, sleep_until, timeout};
-use mainspring::{LocalRuntime, block_on, spawn_local, yield_now};
+use mainspring::{LocalRuntime, block_on, sim, spawn_local, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -64,7 +66,7 @@ fn never_early() {
 #[test]
 fn zero_and_past_are_over_at_once() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             assert!(futures::poll!(Box::pin(sleep(Duration::ZERO))).is_ready());
             let now = Instant::now();
             assert!(futures::poll!(Box::pin(sleep_until(now))).is_ready());
@@ -78,7 +80,7 @@ fn zero_and_past_are_over_at_once() {
 #[test]
 fn the_longest_durations_never_end() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             for long in [Duration::MAX, Duration::from_secs(u64::MAX), ms(1 << 32), ms(1 << 44)] {
                 let mut forever = Box::pin(sleep(long));
                 assert!(futures::poll!(&mut forever).is_pending());
@@ -125,7 +127,7 @@ fn they_fire_in_the_order_of_their_deadlines() {
 #[test]
 fn a_sleep_that_is_dropped_wakes_nobody() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             let (counter, waker) = Counter::new();
             let mut cx = Context::from_waker(&waker);
             let mut sleeps: Vec<_> = (0..100).map(|_| Box::pin(sleep(ms(3)))).collect();
@@ -146,7 +148,7 @@ fn a_sleep_that_is_dropped_wakes_nobody() {
 #[test]
 fn the_latest_waker_is_woken() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             let (first, first_waker) = Counter::new();
             let (second, second_waker) = Counter::new();
             let mut sleeping = Box::pin(sleep(ms(3)));
@@ -241,7 +243,7 @@ fn the_end_of_a_runtime_wakes_those_who_sleep_in_it() {
 #[test]
 fn time_outs() {
     within(|| {
-        block_on(async {
+        sim::check(0..20, || async {
             assert_eq!(timeout(HOUR, async { 1 }).await, Ok(1));
             assert_eq!(timeout(Duration::ZERO, async { 1 }).await, Ok(1), "ready counts");
             let elapsed = timeout(Duration::ZERO, pending::<()>()).await.unwrap_err();

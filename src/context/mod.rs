@@ -1,10 +1,15 @@
 //! Who runs on this thread: how code inside a task finds its runtime without naming its type.
 //!
 //! A runtime enters a [`Current`] when it begins to run on a thread, and leaves it when it returns
-//! to the host. Entries nest. What a future needs of its runtime (to wait for a socket, to arm a
+//! to the host; a thread may also enter one without running it. The last entry that was not left
+//! counts, in whatever order they are left. What a future needs of its runtime (to wait for a socket, to arm a
 //! timer, to spawn) it finds here, so that no room above has to import the runtime.
 //!
-//! This room holds two thread-locals: the entry, and the thread's block of task numbers.
+//! This room holds two thread-locals: the entries, and the thread's block of task numbers.
+
+mod calls;
+
+pub(crate) use calls::Calls;
 
 use crate::driver::Driver;
 use crate::hooks::TaskId;
@@ -12,6 +17,7 @@ use crate::primitives::{local, unique_id};
 use crate::task::{Executor, Runnable, Spawn};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +30,8 @@ pub(crate) struct Current {
     pub(crate) spawn: Arc<dyn Spawn>,
     /// Where work that blocks goes.
     pub(crate) executor: Arc<dyn DefaultExecutor>,
+    /// The calls that were asked for and not made yet.
+    pub(crate) calls: Arc<Calls>,
     /// This thread's own queue, while a worker runs here.
     pub(crate) own: Option<Rc<dyn OwnQueue>>,
 }
@@ -31,20 +39,41 @@ pub(crate) struct Current {
 /// A runtime's executor for work that blocks.
 ///
 /// What it is beyond that is known to its own room, which lies above this one and asks by `Any`.
-pub(crate) trait DefaultExecutor: Executor + Any {}
+pub(crate) trait DefaultExecutor: Executor + Any {
+    /// Runs a task of the executor's own, which it has put among those of the runtime.
+    fn run_inline(&self, task: Runnable) {
+        let _ = task.run();
+    }
+}
 
 /// What a thread enters that works for a runtime and is none of its workers.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) driver: Arc<Driver>,
     pub(crate) spawn: Arc<dyn Spawn>,
+    pub(crate) calls: Arc<Calls>,
 }
 
 impl Outside {
-    /// Makes the runtime that of this thread until the guard drops; its tasks do not run here.
+    /// Makes the runtime that of this thread, which belongs to its pool, until the guard drops; its
+    /// tasks do not run here.
     pub(crate) fn enter(&self, executor: Arc<dyn DefaultExecutor>) -> EnterGuard {
-        let (driver, spawn) = (Arc::clone(&self.driver), Arc::clone(&self.spawn));
-        enter(Rc::new(Current { driver, spawn, executor, own: None }))
+        push(Rc::new(self.current(executor)), Occupied::ByPool)
+    }
+
+    /// Makes the runtime that of this thread, whatever that is, until the guard drops.
+    ///
+    /// Where it is that already, things stay as they are.
+    pub(crate) fn visit(&self, executor: Arc<dyn DefaultExecutor>) -> EnterGuard {
+        let runtime = self.driver.runtime();
+        let present = current().ok().filter(|current| current.runtime() == runtime);
+        let current = present.unwrap_or_else(|| Rc::new(self.current(executor)));
+        push(current, Occupied::No)
+    }
+
+    fn current(&self, executor: Arc<dyn DefaultExecutor>) -> Current {
+        let Self { driver, spawn, calls } = self.clone();
+        Current { driver, spawn, executor, calls, own: None }
     }
 }
 
@@ -52,6 +81,15 @@ impl Current {
     /// The number of the runtime.
     pub(crate) fn runtime(&self) -> NonZeroU64 {
         self.driver.runtime()
+    }
+
+    /// What others need who are to enter the same.
+    pub(crate) fn outside(&self) -> Outside {
+        Outside {
+            driver: Arc::clone(&self.driver),
+            spawn: Arc::clone(&self.spawn),
+            calls: Arc::clone(&self.calls),
+        }
     }
 }
 
@@ -68,8 +106,48 @@ pub(crate) trait OwnQueue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoContext;
 
+/// Whom a thread works for, so that it may or may not be blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupied {
+    /// Nobody but its owner.
+    No,
+    /// A pool: it runs closures that may block.
+    ByPool,
+    /// A runtime: the tasks of others wait for it.
+    ByRuntime,
+}
+
+/// The entries of a thread.
+struct Entries {
+    /// What the last of them has; by itself, as it is asked for all the time.
+    current: Option<Rc<Current>>,
+    stack: Vec<Entry>,
+    next_key: u64,
+}
+
+impl Entries {
+    /// Guards of the runtime that outlive its run keep it entered, as one that does not run here: its
+    /// own queue is looked at by nobody now.
+    fn stop_running(&mut self, current: &Rc<Current>) {
+        let mut left = self.stack.iter_mut().filter(|entry| Rc::ptr_eq(&entry.current, current));
+        let Some(first) = left.next() else { return };
+        let executor = Arc::clone(&current.executor);
+        first.current = Rc::new(current.outside().current(executor));
+        let stopped = Rc::clone(&first.current);
+        // What this replaces is kept by the caller.
+        left.for_each(|entry| entry.current = Rc::clone(&stopped));
+    }
+}
+
+struct Entry {
+    key: u64,
+    current: Rc<Current>,
+    occupied: Occupied,
+}
+
 local! {
-    static CURRENT: RefCell<Option<Rc<Current>>> = RefCell::new(None);
+    static ENTRIES: RefCell<Entries> =
+        RefCell::new(Entries { current: None, stack: Vec::new(), next_key: 0 });
 }
 
 local! {
@@ -79,12 +157,22 @@ local! {
 /// The runtime that runs on this thread.
 #[inline]
 pub(crate) fn current() -> Result<Rc<Current>, NoContext> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten().ok_or(NoContext)
+    ENTRIES.try_with(|entries| entries.borrow().current.clone()).ok().flatten().ok_or(NoContext)
 }
 
 /// Whether a runtime runs on this thread.
 pub(crate) fn is_entered() -> bool {
     current().is_ok()
+}
+
+/// Whom this thread works for: by the last of its entries that says so.
+pub(crate) fn occupied() -> Occupied {
+    let last = ENTRIES.try_with(|entries| {
+        let entries = entries.borrow();
+        let mut occupied = entries.stack.iter().rev().map(|entry| entry.occupied);
+        occupied.find(|occupied| *occupied != Occupied::No)
+    });
+    last.ok().flatten().unwrap_or(Occupied::No)
 }
 
 /// Puts `task` at the back of this thread's own queue, if that belongs to this runtime.
@@ -106,23 +194,47 @@ pub(crate) fn runs_here(runtime: NonZeroU64) -> bool {
     current().is_ok_and(|current| current.own.is_some() && current.runtime() == runtime)
 }
 
-/// Makes `current` the runtime of this thread until the guard drops.
+/// Makes `current`, which is about to run here, the runtime of this thread until the guard drops.
 pub(crate) fn enter(current: Rc<Current>) -> EnterGuard {
-    let before = CURRENT.try_with(|slot| slot.replace(Some(current))).ok().flatten();
-    EnterGuard { before }
+    push(current, Occupied::ByRuntime)
 }
 
-/// Leaves the runtime, and comes back to the one before.
+fn push(current: Rc<Current>, occupied: Occupied) -> EnterGuard {
+    let pushed = ENTRIES.try_with(|entries| {
+        let mut entries = entries.borrow_mut();
+        let key = entries.next_key;
+        entries.next_key += 1;
+        entries.stack.push(Entry { key, current: Rc::clone(&current), occupied });
+        // The entry below keeps what this replaces.
+        entries.current = Some(current);
+        key
+    });
+    // While a thread ends there are no entries, and nothing to leave.
+    EnterGuard { key: pushed.ok(), _thread: PhantomData }
+}
+
+/// Leaves the runtime; the last entry that is left over counts from then on.
 #[must_use = "the runtime is left when the guard drops"]
 pub(crate) struct EnterGuard {
-    before: Option<Rc<Current>>,
+    key: Option<u64>,
+    /// It is about the thread that made it.
+    _thread: PhantomData<*const ()>,
 }
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // What is replaced is dropped after the borrow: its drop may come back here.
-        let left = CURRENT.try_with(|slot| slot.replace(before));
+        let Some(key) = self.key else { return };
+        let left = ENTRIES.try_with(|entries| {
+            let mut entries = entries.borrow_mut();
+            let index = entries.stack.iter().rposition(|entry| entry.key == key)?;
+            let entry = entries.stack.remove(index);
+            if entry.occupied == Occupied::ByRuntime {
+                entries.stop_running(&entry.current);
+            }
+            let last = entries.stack.last().map(|entry| Rc::clone(&entry.current));
+            Some((entry, std::mem::replace(&mut entries.current, last)))
+        });
+        // Dropped after the borrow, as what ends with it may come back here.
         drop(left);
     }
 }
@@ -153,3 +265,6 @@ pub(crate) fn next_task_id() -> TaskId {
     let number = number.unwrap_or_else(|_| unique_id().get() * ID_BLOCK);
     TaskId::from_raw(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

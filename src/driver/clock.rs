@@ -1,5 +1,6 @@
 //! The clock of a driver, and the moments that it gives.
 
+use super::virtual_time::VirtualTime;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::OnceLock;
@@ -8,7 +9,9 @@ use std::time::Duration;
 /// A moment on the clock of a runtime, in nanoseconds.
 ///
 /// All runtimes that run in real time share one clock, so their moments can be compared. It does
-/// not go backwards, and it reaches 584 years; what would lie beyond is held at its end.
+/// not go backwards, and it reaches 584 years; what would lie beyond is held at its end. A runtime
+/// in [virtual time](crate::time#virtual-time) has a clock of its own, whose moments mean nothing
+/// elsewhere.
 ///
 /// # Examples
 ///
@@ -108,15 +111,18 @@ impl fmt::Debug for Instant {
 
 /// What gives moments; chosen when a driver is made.
 #[derive(Debug)]
-pub(crate) struct Clock {
-    origin: std::time::Instant,
+pub(crate) enum Clock {
+    /// Runs with the system's monotonic clock.
+    Real { origin: std::time::Instant },
+    /// Moves when it is moved.
+    Virtual(VirtualTime),
 }
 
 impl Clock {
     /// The clock of this process, which runs with the system's monotonic one.
     pub(crate) fn real() -> Self {
         static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-        Self { origin: *ORIGIN.get_or_init(std::time::Instant::now) }
+        Self::Real { origin: *ORIGIN.get_or_init(std::time::Instant::now) }
     }
 
     /// The present moment, read afresh.
@@ -126,9 +132,22 @@ impl Clock {
             // A model must take the same steps each time, so time stands still in it.
             return Instant(1_000_000_000);
         }
-        let since = self.origin.elapsed();
+        let origin = match self {
+            Self::Real { origin } => origin,
+            Self::Virtual(time) => return time.now(),
+        };
+        let since = origin.elapsed();
         // Cannot wrap for 584 years.
         Instant(since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos()))
+    }
+
+    /// The time that can be moved, if this is such a clock.
+    #[inline]
+    pub(crate) fn as_virtual(&self) -> Option<&VirtualTime> {
+        match self {
+            Self::Real { .. } => None,
+            Self::Virtual(time) => Some(time),
+        }
     }
 }
 

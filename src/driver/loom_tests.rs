@@ -4,7 +4,9 @@ use super::*;
 use crate::primitives::thread;
 
 fn driver() -> Arc<Driver> {
-    let driver = Driver::new(NonZeroU64::MIN, Clock::real(), Duration::from_millis(1)).unwrap();
+    let driver =
+        Driver::new(NonZeroU64::MIN, Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+            .unwrap();
     Arc::new(driver)
 }
 
@@ -69,6 +71,32 @@ fn loom_arm_twice_against_sleep() {
         for arming in arming {
             arming.join().unwrap();
         }
+    });
+}
+
+/// In virtual time: nothing to jump to, against a timer that is armed meanwhile.
+#[test]
+fn loom_arm_against_a_sleep_in_virtual_time() {
+    loom::model(|| {
+        let clock = Clock::Virtual(VirtualTime::new(None));
+        let driver = Driver::new(NonZeroU64::MIN, clock, SOON / 5, KernelTimers::Unused).unwrap();
+        let driver = Arc::new(driver);
+        let arming = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                // `Clock::now` stands still in a model; a virtual clock may not.
+                let deadline = driver.clock().as_virtual().unwrap().now() + SOON;
+                let mut timer = None;
+                let poll = driver.poll_timer(&mut timer, deadline, Waker::noop());
+                assert_eq!(poll, TimerPoll::Waits);
+            })
+        };
+        // It never comes back if it sleeps through the arming.
+        let mut wakes = WakeList::new();
+        while driver.turn(Turn::Sleep, &mut wakes).unwrap().timers_fired == 0 {
+            driver.take_notified();
+        }
+        arming.join().unwrap();
     });
 }
 

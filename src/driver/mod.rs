@@ -17,20 +17,28 @@
 //! of [`Unpark`] before it waits, and does not wait if somebody has notified since its last turn.
 //! So arming a timer costs no system call unless somebody sleeps past it, and waking a thread that
 //! is awake costs none either.
+//!
+//! In virtual time nobody sleeps until a deadline: a turn that may sleep, and finds nothing in the
+//! kernel, moves the clock to the next deadline instead. Only where there is none left does it sleep,
+//! and then for what comes from outside.
 
 mod clock;
+mod kernel_timer;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod timers;
 mod unpark;
+mod virtual_time;
 
 pub(crate) use clock::Clock;
 pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
+pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::Mutex;
-use crate::reactor::{Alarm, Poller, Reactor};
+use crate::primitives::{Mutex, MutexGuard};
+use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
 use crate::util::WakeList;
+use kernel_timer::KernelTimer;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -43,12 +51,31 @@ use unpark::Unpark;
 #[derive(Debug)]
 pub(crate) struct Driver {
     runtime: NonZeroU64,
-    poller: Mutex<Poller>,
+    poller: Mutex<Sleeper>,
     reactor: Arc<Reactor>,
     timers: Timers,
     unpark: Unpark,
     alarm: Alarm,
     clock: Clock,
+    kernel_timers: KernelTimers,
+}
+
+/// What only the thread touches that turns the driver.
+#[derive(Debug)]
+struct Sleeper {
+    poller: Poller,
+    kernel_timer: Option<KernelTimer>,
+}
+
+/// What a driver may use beside the wait for events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KernelTimers {
+    /// Nothing: sleeps end with the wait's own timeout.
+    Unused,
+    /// A timer of the kernel's, which ends the sleep that is left to a host.
+    ForHosts,
+    /// The same, for all sleeps.
+    Always,
 }
 
 /// Whether a turn may sleep.
@@ -67,6 +94,18 @@ pub(crate) struct Turned {
     pub(crate) io_events: usize,
     /// Timers that came due.
     pub(crate) timers_fired: usize,
+    /// There were as many events as one turn takes, so that there may be more.
+    pub(crate) full: bool,
+    /// In virtual time, nothing inside can run any more, and nothing came from outside for as long as
+    /// the clock has patience.
+    pub(crate) stuck: bool,
+}
+
+impl Turned {
+    fn of(dispatched: Dispatched, timers_fired: usize) -> Self {
+        let Dispatched { descriptors: io_events, full } = dispatched;
+        Self { io_events, timers_fired, full, stuck: false }
+    }
 }
 
 impl Driver {
@@ -74,12 +113,23 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the kernel says where it cannot give the descriptors: two or three are needed.
-    pub(crate) fn new(runtime: NonZeroU64, clock: Clock, resolution: Duration) -> io::Result<Self> {
+    /// What the kernel says where it cannot give the descriptors: two to four are needed. Timers of
+    /// the kernel's are there on Linux only.
+    pub(crate) fn new(
+        runtime: NonZeroU64,
+        clock: Clock,
+        resolution: Duration,
+        kernel_timers: KernelTimers,
+    ) -> io::Result<Self> {
         let (reactor, poller, alarm) = Reactor::new(runtime)?;
-        let timers = Timers::new(clock.now(), resolution);
-        let poller = Mutex::new(poller);
-        Ok(Self { runtime, poller, reactor, timers, unpark: Unpark::new(), alarm, clock })
+        let timers = Timers::new(clock.now(), resolution, clock.as_virtual().is_some());
+        let kernel_timer = match kernel_timers {
+            KernelTimers::Unused => None,
+            KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),
+        };
+        let poller = Mutex::new(Sleeper { poller, kernel_timer });
+        let unpark = Unpark::new();
+        Ok(Self { runtime, poller, reactor, timers, unpark, alarm, clock, kernel_timers })
     }
 
     /// The number of the runtime that it belongs to.
@@ -103,32 +153,178 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the kernel says of the wait: it means that the descriptor was closed by someone else.
+    /// What the kernel says of the wait: it means that the descriptor was closed by someone else. Or
+    /// that this is a child process.
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
-        let Some(mut poller) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        self.check_process()?;
+        let Some(mut sleeper) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
+            return self.turn_in_virtual_time(sleeper, time, wakes);
+        }
         let sleeps = turn == Turn::Sleep && self.unpark.announce();
         let timeout = if sleeps {
             let deadline = self.timers.publish_sleep();
-            deadline.map(|at| at.saturating_duration_since(self.clock.now()))
+            self.timeout(&mut sleeper, deadline)
         } else {
             Some(Duration::ZERO)
         };
-        let waited = poller.wait(timeout);
+        let waited = sleeper.poller.wait(timeout);
         if sleeps {
             self.unpark.awake();
         }
         waited?;
-        let io_events = self.reactor.dispatch(&poller, wakes);
-        drop(poller);
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        drop(sleeper);
         let timers_fired = self.timers.expire(self.clock.now(), wakes);
-        Ok(Turned { io_events, timers_fired })
+        Ok(Turned::of(dispatched, timers_fired))
+    }
+
+    /// A turn that may sleep, for a clock that jumps.
+    fn turn_in_virtual_time(
+        &self,
+        mut sleeper: MutexGuard<'_, Sleeper>,
+        time: &VirtualTime,
+        wakes: &mut WakeList,
+    ) -> io::Result<Turned> {
+        sleeper.poller.wait(Some(Duration::ZERO))?;
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        if dispatched.descriptors > 0 || self.unpark.is_notified() {
+            return Ok(Turned::of(dispatched, self.timers.expire(time.now(), wakes)));
+        }
+        if let Some(timers_fired) = self.jump(time, wakes) {
+            return Ok(Turned::of(dispatched, timers_fired));
+        }
+        // Another thread may have armed a timer since the last look; then the next turn goes there.
+        let stays = time.next(self.timers.publish_sleep()).is_none();
+        let sleeps = stays && self.unpark.announce();
+        let timeout = if sleeps { time.patience() } else { Some(Duration::ZERO) };
+        let since = std::time::Instant::now();
+        let waited = sleeper.poller.wait(timeout);
+        if sleeps {
+            self.unpark.awake();
+        }
+        waited?;
+        let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        drop(sleeper);
+        let mut turned = Turned::of(dispatched, self.timers.expire(time.now(), wakes));
+        // A signal may have ended the wait early.
+        let over = time.patience().is_some_and(|patience| since.elapsed() >= patience);
+        let nothing = turned.io_events + turned.timers_fired == 0 && !self.unpark.is_notified();
+        turned.stuck = sleeps && nothing && over;
+        Ok(turned)
+    }
+
+    /// Moves virtual time to where somebody wants it; how many timers came due, or `None` if it has
+    /// to stand.
+    fn jump(&self, time: &VirtualTime, wakes: &mut WakeList) -> Option<usize> {
+        while let Some(to) = time.next(self.timers.next()) {
+            let arrived = time.jump(to, wakes);
+            let timers_fired = self.timers.expire(to, wakes);
+            if arrived + timers_fired > 0 {
+                return Some(timers_fired);
+            }
+        }
+        None
+    }
+
+    /// Where time is virtual, moves it on, as nothing can run; how many timers came due.
+    pub(crate) fn jump_ahead(&self, wakes: &mut WakeList) -> usize {
+        self.clock.as_virtual().and_then(|time| self.jump(time, wakes)).unwrap_or(0)
+    }
+
+    /// Whether a turn would do something without anything from outside, if `deadline` is what was
+    /// published for the sleep.
+    fn is_due(&self, deadline: Option<Instant>) -> bool {
+        match &self.clock {
+            Clock::Virtual(time) => time.next(deadline).is_some(),
+            Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
+        }
+    }
+
+    /// How long the wait lasts at most, where the kernel's timer does not end it.
+    fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
+        let now = self.clock.now();
+        if self.kernel_timers == KernelTimers::Always
+            && let Some(timer) = &mut sleeper.kernel_timer
+            && timer.set(deadline, now).is_ok()
+        {
+            return None;
+        }
+        deadline.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
+    /// that readable. `false` if something is to be done at once, which is to learn that in a child
+    /// process nothing can be.
+    pub(crate) fn leave_to_host(&self) -> bool {
+        // The kernel's timer is the parent's, too.
+        if self.check_process().is_err() || !self.unpark.announce() {
+            return false;
+        }
+        let deadline = self.timers.publish_sleep();
+        if self.is_due(deadline) {
+            self.unpark.awake();
+            return false;
+        }
+        // A clock that stands has no deadlines that the kernel's could come to.
+        if matches!(self.clock, Clock::Real { .. })
+            && let Some(mut sleeper) = self.poller.try_lock()
+            && let Some(timer) = &mut sleeper.kernel_timer
+            && timer.set(deadline, self.clock.now()).is_err()
+        {
+            self.unpark.awake();
+            return false;
+        }
+        true
+    }
+
+    /// The host has come back, to run what there is.
+    pub(crate) fn take_from_host(&self) {
+        self.unpark.awake();
+    }
+
+    /// Until when a host may sleep, as far as timers go. Whoever arms an earlier one unparks.
+    ///
+    /// In virtual time that is the present or never, as no sleep brings a deadline nearer.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.timers.publish_sleep();
+        match &self.clock {
+            Clock::Real { .. } => deadline,
+            Clock::Virtual(time) => time.next(deadline).map(|_| time.now()),
+        }
+    }
+
+    /// Whether a deadline is there, or could be reached at once.
+    pub(crate) fn has_deadline_now(&self) -> bool {
+        self.is_due(self.timers.publish_sleep())
+    }
+
+    /// Makes the descriptor readable that a host watches, until the next turn.
+    pub(crate) fn ring(&self) {
+        if self.check_process().is_ok() {
+            // As in `unpark`.
+            let _ = self.alarm.ring();
+        }
+    }
+
+    /// What a host does that watches the descriptor: sleeps until it is readable.
+    #[cfg(all(test, loom))]
+    pub(crate) fn watch(&self) {
+        self.poller.lock().poller.watch();
+    }
+
+    /// # Errors
+    ///
+    /// [`Forked`] in a child of the process that made the driver.
+    pub(crate) fn check_process(&self) -> Result<(), Forked> {
+        self.reactor.check_process()
     }
 
     /// Ends the sleep of the thread that turns the driver, or keeps it from its next one.
     ///
     /// The one place from which threads are woken physically.
     pub(crate) fn unpark(&self) {
-        if self.unpark.notify() {
+        if self.unpark.notify() && self.check_process().is_ok() {
             // An error would mean that the counter of the eventfd is full, so that the sleeper is
             // being woken already, or that the descriptor was closed by someone else, which `turn`
             // reports.
@@ -140,6 +336,11 @@ impl Driver {
     #[inline]
     pub(crate) fn take_notified(&self) -> bool {
         self.unpark.take()
+    }
+
+    /// Whether somebody has unparked since the last sleep, and that was not taken.
+    pub(crate) fn is_notified(&self) -> bool {
+        self.unpark.is_notified()
     }
 
     /// How `timer` stands; it is armed if it was not, and `waker` is woken when that changes.

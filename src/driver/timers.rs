@@ -27,6 +27,8 @@ pub(crate) enum TimerPoll {
 #[derive(Debug)]
 pub(super) struct Timers {
     resolution: u64,
+    /// The next moment is to be told exactly, not just early enough.
+    exact: bool,
     inner: Mutex<Inner>,
 }
 
@@ -39,6 +41,10 @@ struct Inner {
 }
 
 impl Inner {
+    fn next(&self, exact: bool) -> Option<u64> {
+        if exact { self.wheel.earliest() } else { self.wheel.next_expiration() }
+    }
+
     /// The waker of an armed timer; or how the timer stands if it is armed no more.
     fn find(&mut self, timer: Timer) -> Result<&mut Waker, TimerPoll> {
         let gone = if self.closed { TimerPoll::Closed } else { TimerPoll::Fired };
@@ -47,19 +53,32 @@ impl Inner {
 }
 
 impl Timers {
-    pub(super) fn new(now: Instant, resolution: Duration) -> Self {
+    /// Timers of a clock that stands at `now`. One that jumps needs to know `exact`ly where to: it
+    /// must not stop, or go, where nobody waits.
+    pub(super) fn new(now: Instant, resolution: Duration, exact: bool) -> Self {
         let resolution = u64::try_from(resolution.as_nanos()).unwrap_or(u64::MAX).max(1);
         let wheel = Wheel::new(now.as_nanos() / resolution);
-        Self { resolution, inner: Mutex::new(Inner { wheel, sleep_until: 0, closed: false }) }
+        let inner = Mutex::new(Inner { wheel, sleep_until: 0, closed: false });
+        Self { resolution, exact, inner }
     }
 
     /// The sleeper's word that it sleeps until the moment that is returned, or without end.
     pub(super) fn publish_sleep(&self) -> Option<Instant> {
         let mut inner = self.inner.lock();
-        let next = inner.wheel.next_expiration();
+        let next = inner.next(self.exact);
         inner.sleep_until = next.unwrap_or(u64::MAX);
         drop(inner);
-        next.map(|tick| Instant::from_nanos(tick.saturating_mul(self.resolution)))
+        next.map(|tick| self.moment(tick))
+    }
+
+    /// The moment at which [`expire`](Self::expire) is next to be called; `None` without a timer.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let next = self.inner.lock().next(self.exact);
+        next.map(|tick| self.moment(tick))
+    }
+
+    fn moment(&self, tick: u64) -> Instant {
+        Instant::from_nanos(tick.saturating_mul(self.resolution))
     }
 
     /// Ends the sleep that was published, and moves the wakers of what is due to `wakes`.

@@ -42,6 +42,11 @@ impl Unpark {
         let _ = self.0.compare_exchange(ASLEEP, AWAKE, AcqRel, Acquire);
     }
 
+    /// Whether there is a notice; it stays.
+    pub(super) fn is_notified(&self) -> bool {
+        self.0.load(Acquire) == NOTIFIED
+    }
+
     /// Whether there was a notice; it is taken.
     #[inline]
     pub(super) fn take(&self) -> bool {

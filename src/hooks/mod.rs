@@ -31,6 +31,7 @@
 mod info;
 mod set;
 
+pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 pub(crate) use set::HookSet;
 

@@ -2,7 +2,7 @@
 
 use crate::context;
 use crate::coop;
-use crate::reactor::{Direction, Registration, WaitKey};
+use crate::reactor::{Direction, Registration, Seen, WaitKey};
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -56,6 +56,58 @@ impl<T: AsFd> Source<T> {
         if let Some(seen) = self.registration.look(direction) {
             self.registration.disprove(direction, seen);
         }
+    }
+
+    /// An attempt based on `seen` would have blocked.
+    pub(crate) fn disprove(&self, direction: Direction, seen: Seen) {
+        self.registration.disprove(direction, seen);
+    }
+
+    /// Waits until an attempt in `direction` is worth it; any number of callers may wait.
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<Seen> {
+        let mut place = Place { source: self, direction, key: WaitKey::Future(0) };
+        std::future::poll_fn(|cx| self.poll_ready_as(&mut place.key, direction, cx)).await
+    }
+
+    /// Waits until an attempt in `direction` is worth it, for a `poll_…` function.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        self.poll_ready_as(&mut WaitKey::Poll, direction, cx)
+    }
+
+    fn poll_ready_as(
+        &self,
+        key: &mut WaitKey,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        let charge = ready!(coop::poll_proceed(cx));
+        loop {
+            if let Some(seen) = self.registration.look(direction) {
+                charge.made_progress();
+                return Poll::Ready(Ok(seen));
+            }
+            if let Err(error) = ready!(self.poll_wait(key, direction, cx)) {
+                // Whoever tries again at once must not keep the thread.
+                charge.made_progress();
+                return Poll::Ready(Err(error));
+            }
+        }
+    }
+
+    /// Waits with the reactor of the runtime that runs here.
+    fn poll_wait(
+        &self,
+        key: &mut WaitKey,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let current = context::current().ok();
+        let reactor = current.as_ref().map(|current| current.driver.reactor());
+        self.registration.poll_wait(self.get().as_fd(), direction, reactor, key, cx)
     }
 
     /// What is known may be older than what the kernel has: whoever comes next makes an attempt.
@@ -124,11 +176,7 @@ impl<T: AsFd> Source<T> {
                     }
                 }
             }
-            let current = context::current().ok();
-            let reactor = current.as_ref().map(|current| current.driver.reactor());
-            let fd = self.get().as_fd();
-            if let Err(error) = ready!(self.registration.poll_wait(fd, direction, reactor, key, cx))
-            {
+            if let Err(error) = ready!(self.poll_wait(key, direction, cx)) {
                 // Whoever tries again at once must not keep the thread.
                 charge.made_progress();
                 return Poll::Ready(Err(error));

@@ -26,7 +26,7 @@
 //! come for a job that is gone; a thread that finds nothing to take just looks again.
 
 use super::word::{Call, Expired, Lie, Next, Published, Refused, Word};
-use crate::primitives::{Mutex, Parker, thread};
+use crate::primitives::{Generation, Mutex, Parker, thread};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub(super) struct Crew<W: Work> {
     word: Word,
     shared: Mutex<Shared<W::Job>>,
     keep_alive: Duration,
+    /// In a child process there are none of the threads that are counted.
+    born: Generation,
     work: W,
 }
 
@@ -91,7 +93,15 @@ impl<W: Work> Crew<W> {
             closer: None,
             refusing: Refusing::Nobody,
         };
-        Self { word: Word::new(limit), shared: Mutex::new(shared), keep_alive, work }
+        let born = Generation::watch();
+        Self { word: Word::new(limit), shared: Mutex::new(shared), keep_alive, born, work }
+    }
+
+    /// Whether nobody can do a job any more: the crew was closed, or its threads are in the parent of
+    /// this process.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.word.load().closed || self.born.is_over()
     }
 
     pub(super) fn word(&self) -> &Word {
@@ -137,8 +147,11 @@ impl<W: Work> Crew<W> {
     }
 
     /// After the close, waits until all threads have left, and no longer than `limit`; says how many
-    /// are still busy. One of the threads itself does not wait.
+    /// are still busy. One of the threads itself does not wait, and in a child process there are none.
     pub(super) fn wait(&self, limit: Duration) -> usize {
+        if self.born.is_over() {
+            return 0;
+        }
         let me = Arc::new(Parker::new());
         let mut shared = self.shared.lock();
         if !shared.members.contains(&thread::current().id()) {

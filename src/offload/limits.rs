@@ -10,6 +10,10 @@ use std::fmt;
 /// [`ThreadPool::limits`](super::ThreadPool::limits). The counts are true at one moment, which is
 /// over when the caller looks at them. It does not keep the pool from ending.
 ///
+/// In a [deterministic](crate::LocalBuilder::deterministic) runtime there are no threads: closures
+/// run one at a time on the runtime's own, whatever the limit. The bound of the queue holds there
+/// too.
+///
 /// # Examples
 ///
 /// ```
@@ -66,14 +70,20 @@ impl BlockingLimits {
 
     /// How many threads are busy. One that has just finished may still count.
     pub fn in_use(&self) -> usize {
-        usize::from(self.0.crew().word().load().busy())
+        match self.0.inline() {
+            Some(inline) => usize::from(inline.is_running()),
+            None => usize::from(self.0.crew().word().load().busy()),
+        }
     }
 
     /// How many closures are in the queue, and have not started.
     ///
     /// Those that wait inside their handles for a place are not among them.
     pub fn queued(&self) -> usize {
-        self.0.crew().word().load().queued as usize
+        match self.0.inline() {
+            Some(_) => self.0.places().taken(),
+            None => self.0.crew().word().load().queued as usize,
+        }
     }
 
     /// How many threads there are, at work, asleep, or on the way.
@@ -93,9 +103,9 @@ impl fmt::Debug for BlockingLimits {
         f.debug_struct("BlockingLimits")
             .field("limit", &now.limit)
             .field("threads", &now.threads)
-            .field("in_use", &now.busy())
+            .field("in_use", &self.in_use())
             .field("idle", &now.idle)
-            .field("queued", &now.queued)
+            .field("queued", &self.queued())
             .field("queue_limit", &self.queue_limit())
             .finish()
     }

@@ -12,6 +12,7 @@
 //!   carries the argument why no job is left behind.
 //! - `places`: the bound of the queue.
 //! - `niceness`, `signals`: what a thread of the pool sets up for itself.
+//! - `inline`: what stands for the threads in a deterministic runtime, which has none.
 //! - `pool`: a crew whose jobs are closures and tasks. `spawn`: how a closure becomes a task.
 //!
 //! A closure is an ordinary task cell whose home is the pool, so joining, aborting, panics, numbers
@@ -20,6 +21,7 @@
 
 mod builder;
 mod crew;
+mod inline;
 mod limits;
 mod niceness;
 mod places;

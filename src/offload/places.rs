@@ -57,6 +57,12 @@ impl Places {
         *self.limit.lock()
     }
 
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        let all = self.limit() + self.debt.load(Ordering::Relaxed);
+        all.saturating_sub(self.free.available_permits())
+    }
+
     /// Changes how many places there are.
     pub(super) fn set_limit(&self, new: usize) {
         let mut limit = self.limit.lock();

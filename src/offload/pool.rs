@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, Settings};
 use super::crew::{Crew, Work};
+use super::inline::Inline;
 use super::limits::BlockingLimits;
 use super::niceness::Niceness;
 use super::places::Places;
@@ -14,6 +15,7 @@ use crate::util::contain;
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 /// - A closure that was taken in is dropped unrun if the pool ends before its turn, or if the system
 ///   gives not one thread when it is needed.
 /// - A closure that has started cannot be stopped from outside.
+///
+/// - A child process made by `fork` has none of the threads: the pool takes nothing in there.
 ///
 /// # The end
 ///
@@ -76,15 +80,31 @@ impl ThreadPool {
     }
 
     pub(super) fn new(settings: Settings) -> Self {
-        Self::with(settings, HookSet::new(None), None)
+        Self::with(settings, HookSet::new(None), None, None)
     }
 
     /// A pool whose threads belong to a runtime.
     pub(crate) fn of_runtime(settings: Settings, hooks: HookSet, outside: Outside) -> Self {
-        Self::with(settings, hooks, Some(outside))
+        Self::with(settings, hooks, Some(outside), None)
     }
 
-    fn with(settings: Settings, hooks: HookSet, outside: Option<Outside>) -> Self {
+    /// A pool without threads: its closures run on the runtime's own, among the tasks.
+    pub(crate) fn inline(
+        settings: Settings,
+        hooks: HookSet,
+        outside: Outside,
+        queue: Arc<dyn Schedule>,
+    ) -> Self {
+        let inline = Inline::new(outside.clone(), queue, hooks.clone());
+        Self::with(settings, hooks, Some(outside), Some(inline))
+    }
+
+    fn with(
+        settings: Settings,
+        hooks: HookSet,
+        outside: Option<Outside>,
+        inline: Option<Inline>,
+    ) -> Self {
         let places = Arc::new(Places::new(settings.queue));
         let duty = Duty {
             name: settings.name,
@@ -96,7 +116,11 @@ impl ThreadPool {
             pool: Mutex::new(Weak::new()),
         };
         let crew = Arc::new(Crew::new(settings.limit, settings.keep_alive, duty));
-        let home = Home::new_blocking(Pool { crew, places }, hooks);
+        let new_home = match &inline {
+            None => Home::new_blocking,
+            Some(_) => Home::new_blocking_here,
+        };
+        let home = new_home(Pool { crew, places, inline }, hooks);
         *home.crew.work().pool.lock() = Arc::downgrade(&home);
         Self { pool: PoolHandle(home), patience: DROP_WAIT }
     }
@@ -168,6 +192,8 @@ pub(crate) struct PoolHandle(Arc<Home<Pool>>);
 pub(super) struct Pool {
     crew: Arc<Crew<Duty>>,
     places: Arc<Places>,
+    /// Who runs the closures where there are no threads.
+    inline: Option<Inline>,
 }
 
 /// How a job fared that asked for a place.
@@ -195,10 +221,10 @@ impl PoolHandle {
     #[inline]
     pub(super) fn reserve(&self) -> Reserved {
         let pool = &*self.0;
-        if pool.crew.word().load().closed {
+        if pool.crew.is_over() {
             return Reserved::Ended;
         }
-        if !pool.crew.ensure_thread() {
+        if pool.inline.is_none() && !pool.crew.ensure_thread() {
             return Reserved::NoThread;
         }
         if pool.places.try_take() { Reserved::Place } else { Reserved::Full }
@@ -210,6 +236,18 @@ impl PoolHandle {
 
     pub(super) fn crew(&self) -> &Arc<Crew<Duty>> {
         &self.0.crew
+    }
+
+    pub(super) fn inline(&self) -> Option<&Inline> {
+        self.0.inline.as_ref()
+    }
+
+    /// Takes in a task that brings its place along, to run it among those of the runtime.
+    pub(super) fn submit_inline(&self, task: Runnable) {
+        // One that is not admitted is dropped here, and thereby cancelled.
+        if let (Ok(task), Some(inline)) = (self.0.admit(task), self.inline()) {
+            inline.queue(task);
+        }
     }
 
     /// Takes in a task that waits for its place.
@@ -235,12 +273,22 @@ impl Executor for PoolHandle {
         if self.reserve() != Reserved::Place {
             return Err(Busy(job));
         }
-        self.0.crew.push(Item::Job(job));
+        match self.0.inline {
+            Some(_) => drop(self.spawn_inline(job, Location::caller())),
+            None => self.0.crew.push(Item::Job(job)),
+        }
         Ok(())
     }
 }
 
-impl DefaultExecutor for PoolHandle {}
+impl DefaultExecutor for PoolHandle {
+    fn run_inline(&self, task: Runnable) {
+        match &self.0.inline {
+            Some(inline) => inline.run(task, self),
+            None => drop(task),
+        }
+    }
+}
 
 /// Spawns tasks for which a place was reserved.
 impl Spawn for PoolHandle {
@@ -274,7 +322,10 @@ impl Schedule for Pool {
             return;
         }
         task.settle();
-        self.crew.push(Item::Granted(task));
+        match &self.inline {
+            Some(inline) => inline.queue(task),
+            None => self.crew.push(Item::Granted(task)),
+        }
     }
 }
 
@@ -299,17 +350,16 @@ pub(super) struct Duty {
     pool: Mutex<Weak<Home<Pool>>>,
 }
 
-impl Duty {
-    fn run_task(&self, task: Runnable) {
-        if self.hooks.is_empty() || task.is_aborted() {
-            let _ = task.run();
-            return;
-        }
-        let info = task.info();
-        self.hooks.call(|hooks| hooks.on_blocking_start(&info));
+/// Runs a closure, and tells of it.
+pub(super) fn run_told(hooks: &HookSet, task: Runnable) {
+    if hooks.is_empty() || task.is_aborted() {
         let _ = task.run();
-        self.hooks.call(|hooks| hooks.on_blocking_end(&info));
+        return;
     }
+    let info = task.info();
+    hooks.call(|hooks| hooks.on_blocking_start(&info));
+    let _ = task.run();
+    hooks.call(|hooks| hooks.on_blocking_end(&info));
 }
 
 impl Work for Duty {
@@ -343,9 +393,9 @@ impl Work for Duty {
             }
             Item::Placed(task) => {
                 self.places.put_back();
-                self.run_task(task);
+                run_told(&self.hooks, task);
             }
-            Item::Granted(task) => self.run_task(task),
+            Item::Granted(task) => run_told(&self.hooks, task),
         }
     }
 

@@ -4,7 +4,7 @@ use super::places::Places;
 use super::pool::{PoolHandle, Reserved};
 use crate::context;
 use crate::coop;
-use crate::task::{self, Busy, JoinHandle, Placement, Runnable, Spawn};
+use crate::task::{self, Busy, JoinHandle, Origin, Placement, Runnable, Spawn};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::{Pin, pin};
@@ -21,6 +21,11 @@ use std::task::{Context, Poll};
 /// Inside it, [`task::try_id`] is its number, [`Handle::current`](crate::Handle::current) is the
 /// runtime, so that it can spawn, and there is no poll budget. `block_on` panics there: a thread of
 /// the pool is no place to run a runtime on.
+///
+/// In a [deterministic](crate::LocalBuilder::deterministic) runtime there is no pool: the closure
+/// is queued among the tasks, and runs on the runtime's own thread when the seed picks it. All else
+/// is the same, but what it waits for by blocking, say a task or another closure, cannot run
+/// meanwhile.
 ///
 /// Signals are blocked on these threads; to start a process there see
 /// [`with_signals_unblocked`](super::with_signals_unblocked).
@@ -114,19 +119,20 @@ where
 
 impl PoolHandle {
     /// Makes `f` a task of the pool, which waits for a place if it has to.
-    pub(crate) fn spawn<F, T>(&self, f: F, location: &'static Location<'static>) -> JoinHandle<T>
+    pub(crate) fn spawn<F, T>(&self, f: F, origin: impl Into<Origin>) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         match self.reserve() {
-            Reserved::Place => task::spawn(self, Run(Some(f)), location),
+            Reserved::Place if self.inline().is_some() => self.spawn_inline(f, origin),
+            Reserved::Place => task::spawn(self, Run(Some(f)), origin),
             Reserved::Full => {
                 let waiting = run_later(Arc::clone(self.places()), f);
-                task::spawn(&Waiting(self.clone()), waiting, location)
+                task::spawn(&Waiting(self.clone()), waiting, origin)
             }
-            Reserved::Ended => task::spawn(&Ended(self.clone()), Run(Some(f)), location),
-            Reserved::NoThread => task::spawn(&NoThread(self.clone()), Run(Some(f)), location),
+            Reserved::Ended => task::spawn(&Ended(self.clone()), Run(Some(f)), origin),
+            Reserved::NoThread => task::spawn(&NoThread(self.clone()), Run(Some(f)), origin),
         }
     }
 
@@ -141,6 +147,7 @@ impl PoolHandle {
         T: Send + 'static,
     {
         match self.reserve() {
+            Reserved::Place if self.inline().is_some() => Ok(self.spawn_inline(f, location)),
             Reserved::Place => Ok(task::spawn(self, Run(Some(f)), location)),
             Reserved::Full | Reserved::Ended | Reserved::NoThread => Err(Busy(f)),
         }
@@ -187,7 +194,7 @@ impl Spawn for NoThread {
 }
 
 /// A closure as a future that is ready in its first poll.
-struct Run<F>(Option<F>);
+pub(super) struct Run<F>(pub(super) Option<F>);
 
 // The closure is moved out before it is called, so nothing of it is ever pinned.
 impl<F> Unpin for Run<F> {}

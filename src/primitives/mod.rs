@@ -16,13 +16,16 @@
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.
 //! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
-//! - Statics with atomics live here only ([`unique_id`]): loom's atomics cannot be `const`.
+//! - Statics with atomics live here only ([`unique_id`], [`Generation`]): loom's atomics cannot be
+//!   `const`.
 
+mod forks;
 #[cfg(loom)]
 mod loom_arm;
 #[cfg(not(loom))]
 mod std_arm;
 
+pub(crate) use forks::Generation;
 #[cfg(loom)]
 pub(crate) use loom_arm::*;
 #[cfg(not(loom))]

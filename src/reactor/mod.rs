@@ -35,9 +35,9 @@ mod slots;
 mod tests;
 
 pub(crate) use poller::{Alarm, Poller};
-pub(crate) use readiness::Direction;
+pub(crate) use readiness::{Direction, Seen};
 pub(crate) use registration::{Registration, WaitKey};
-pub(crate) use slots::Reactor;
+pub(crate) use slots::{Dispatched, Reactor};
 
 /// The runtime that a reactor belonged to has ended, or there never was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,27 @@ impl std::fmt::Display for NoReactor {
 }
 
 impl std::error::Error for NoReactor {}
+
+/// This process was forked from the one to which the reactor belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forked;
+
+impl std::fmt::Display for Forked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "this process was forked from the one that made the runtime, whose event queue it must \
+             not touch: make a new runtime here",
+        )
+    }
+}
+
+impl std::error::Error for Forked {}
+
+impl From<Forked> for std::io::Error {
+    fn from(error: Forked) -> Self {
+        std::io::Error::other(error)
+    }
+}
 
 impl From<NoReactor> for std::io::Error {
     fn from(error: NoReactor) -> Self {

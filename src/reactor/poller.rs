@@ -9,7 +9,7 @@ pub(crate) use kernel::{Alarm, Poller};
 pub(crate) use stand_in::{Alarm, Poller};
 
 /// Events taken from the kernel in one turn; more wait for the next.
-const EVENTS: usize = 1024;
+pub(super) const EVENTS: usize = 1024;
 
 #[cfg(not(loom))]
 mod kernel {
@@ -65,7 +65,7 @@ mod kernel {
 #[cfg(loom)]
 mod stand_in {
     use super::EVENTS;
-    use loom::sync::Notify;
+    use loom::sync::{Condvar, Mutex};
     use mio::{Events, Registry, Token};
     use std::io;
     use std::sync::Arc;
@@ -74,30 +74,48 @@ mod stand_in {
     /// Timeouts up to this are taken to be over at once; longer ones never end.
     const SOON: Duration = Duration::from_secs(60);
 
-    /// A wait that only its alarm ends, so that a lost wake is a deadlock, which loom reports.
+    /// A wait that only its alarm ends, so that a lost wake is a deadlock, which loom reports. Each
+    /// wait takes what has rung before, as one in the kernel does.
     #[derive(Debug)]
     pub(crate) struct Poller {
-        rung: Arc<Notify>,
+        bell: Arc<Bell>,
         /// Always empty.
         events: Events,
     }
 
     #[derive(Debug)]
-    pub(crate) struct Alarm(Arc<Notify>);
+    pub(crate) struct Alarm(Arc<Bell>);
+
+    #[derive(Debug)]
+    struct Bell {
+        rung: Mutex<bool>,
+        ring: Condvar,
+    }
 
     impl Poller {
         pub(in crate::reactor) fn new(_: Token) -> io::Result<(Self, Registry, Alarm)> {
-            let rung = Arc::new(Notify::new());
+            let bell = Arc::new(Bell { rung: Mutex::new(false), ring: Condvar::new() });
             let registry = mio::Poll::new()?.registry().try_clone()?;
-            let alarm = Alarm(Arc::clone(&rung));
-            Ok((Self { rung, events: Events::with_capacity(EVENTS) }, registry, alarm))
+            let alarm = Alarm(Arc::clone(&bell));
+            Ok((Self { bell, events: Events::with_capacity(EVENTS) }, registry, alarm))
         }
 
         pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-            if timeout.is_none_or(|timeout| timeout > SOON) {
-                self.rung.wait();
+            let mut rung = self.bell.rung.lock().unwrap();
+            while !*rung && timeout.is_none_or(|timeout| timeout > SOON) {
+                rung = self.bell.ring.wait(rung).unwrap();
             }
+            *rung = false;
             Ok(())
+        }
+
+        /// A host's look at the descriptor, which takes nothing: sleeps until it is readable.
+        #[cfg(test)]
+        pub(crate) fn watch(&self) {
+            let mut rung = self.bell.rung.lock().unwrap();
+            while !*rung {
+                rung = self.bell.ring.wait(rung).unwrap();
+            }
         }
 
         pub(in crate::reactor) fn events(&self) -> &Events {
@@ -107,7 +125,8 @@ mod stand_in {
 
     impl Alarm {
         pub(crate) fn ring(&self) -> io::Result<()> {
-            self.0.notify();
+            *self.0.rung.lock().unwrap() = true;
+            self.0.ring.notify_one();
             Ok(())
         }
     }

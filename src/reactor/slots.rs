@@ -1,16 +1,18 @@
 //! Which registration an event is for.
 
-use super::NoReactor;
-use super::poller::{Alarm, Poller};
+use super::poller::{Alarm, EVENTS, Poller};
 use super::readiness::News;
 use super::registration::Registration;
-use crate::primitives::Mutex;
+use super::{Forked, NoReactor};
+use crate::primitives::{Generation, Mutex};
 use crate::util::WakeList;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 use std::io;
 use std::num::NonZeroU64;
+#[cfg(not(mio_unsupported_force_poll_poll))]
+use std::os::fd::AsFd;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -18,13 +20,14 @@ use std::sync::Arc;
 const INDEX_BITS: u32 = usize::BITS / 2;
 const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 
-/// The token of the waker that ends a sleep; no slot has this index.
+/// The token of what ends a sleep, the alarm and the timer; no slot has this index.
 const WAKE: Token = Token(usize::MAX);
 
 /// The half of a reactor that everybody shares.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     runtime: NonZeroU64,
+    born: Generation,
     registry: Registry,
     slots: Mutex<Slots>,
 }
@@ -40,6 +43,15 @@ struct Slots {
 struct Slot {
     generation: usize,
     registration: Arc<Registration>,
+}
+
+/// What a wait brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dispatched {
+    /// How many descriptors it concerned.
+    pub(crate) descriptors: usize,
+    /// As many events came as one wait takes, so that there may be more.
+    pub(crate) full: bool,
 }
 
 /// The slot of a registration: its index and generation, packed as mio's token.
@@ -71,7 +83,27 @@ impl Reactor {
     pub(crate) fn new(runtime: NonZeroU64) -> io::Result<(Arc<Self>, Poller, Alarm)> {
         let (poller, registry, alarm) = Poller::new(WAKE)?;
         let slots = Mutex::new(Slots::default());
-        Ok((Arc::new(Self { runtime, registry, slots }), poller, alarm))
+        let born = Generation::watch();
+        Ok((Arc::new(Self { runtime, born, registry, slots }), poller, alarm))
+    }
+
+    /// What is ready while an event waits to be taken.
+    #[cfg(not(mio_unsupported_force_poll_poll))]
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.registry.as_fd()
+    }
+
+    /// Makes `source` end sleeps, as the alarm does.
+    pub(crate) fn rings(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        self.registry.register(&mut SourceFd(&source.as_raw_fd()), WAKE, Interest::READABLE)
+    }
+
+    /// # Errors
+    ///
+    /// [`Forked`] in a child of the process that made the reactor.
+    #[inline]
+    pub(crate) fn check_process(&self) -> Result<(), Forked> {
+        if self.born.is_over() { Err(Forked) } else { Ok(()) }
     }
 
     /// The number of the runtime that it belongs to.
@@ -86,6 +118,7 @@ impl Reactor {
         registration: &Arc<Registration>,
         interest: Interest,
     ) -> io::Result<SlotKey> {
+        self.check_process()?;
         let key = self.slots.lock().insert(registration)?;
         let result = self.registry.register(&mut SourceFd(&fd.as_raw_fd()), key.0, interest);
         if result.is_err() {
@@ -101,6 +134,7 @@ impl Reactor {
         key: SlotKey,
         interest: Interest,
     ) -> io::Result<()> {
+        self.check_process()?;
         let raw = fd.as_raw_fd();
         match self.registry.reregister(&mut SourceFd(&raw), key.0, interest) {
             // That back end has ended the watch of what has hung up, and perhaps not told of it yet.
@@ -112,29 +146,35 @@ impl Reactor {
     }
 
     pub(super) fn deregister(&self, fd: BorrowedFd<'_>, key: SlotKey) {
-        // It can only fail if the descriptor is not watched, and then there is nothing to end.
-        let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        // The parent's watch of its own descriptor must not end with the child's copy.
+        if self.check_process().is_ok() {
+            // It can only fail if the descriptor is not watched, and then there is nothing to end.
+            let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        }
         let slot = self.slots.lock().remove(key);
         drop(slot);
     }
 
-    /// Notes what the last wait of `poller` brought; returns how many descriptors it concerned.
-    pub(crate) fn dispatch(&self, poller: &Poller, wakes: &mut WakeList) -> usize {
+    /// Notes what the last wait of `poller` brought.
+    pub(crate) fn dispatch(&self, poller: &Poller, wakes: &mut WakeList) -> Dispatched {
+        let mut dispatched = Dispatched::default();
         if poller.events().is_empty() {
-            return 0;
+            return dispatched;
         }
-        let mut count = 0;
+        let mut total = 0;
         let slots = self.slots.lock();
         for event in poller.events() {
+            total += 1;
             if event.token() == WAKE {
                 continue;
             }
             if let Some(registration) = slots.get(SlotKey(event.token())) {
                 registration.deliver(News::from_event(event), wakes);
-                count += 1;
+                dispatched.descriptors += 1;
             }
         }
-        count
+        dispatched.full = total == EVENTS;
+        dispatched
     }
 
     /// Watches no more: tells all registrations, and collects those who wait for them.
@@ -198,5 +238,59 @@ mod tests {
     #[test]
     fn no_slot_has_the_token_of_the_waker() {
         assert_ne!(SlotKey::new(INDEX_MASK - 1, INDEX_MASK).0, WAKE);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::super::readiness::Direction;
+    use super::super::registration::WaitKey;
+    use super::*;
+    use crate::primitives::{AtomicBool, Ordering, thread};
+    use std::os::unix::net::UnixStream;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Told(AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    /// The runtime ends while a descriptor registers with it: whoever waits is told, or has its error.
+    #[test]
+    fn loom_register_against_shutdown() {
+        loom::model(|| {
+            let (reactor, ..) = Reactor::new(NonZeroU64::MIN).unwrap();
+            let (socket, _peer) = UnixStream::pair().unwrap();
+            let registration = Registration::new();
+            let seen = registration.look(Direction::Read).unwrap();
+            registration.disprove(Direction::Read, seen);
+            let told = Arc::new(Told(AtomicBool::new(false)));
+            let ending = {
+                let reactor = Arc::clone(&reactor);
+                thread::spawn(move || {
+                    let mut wakes = WakeList::new();
+                    reactor.shut_down(&mut wakes);
+                    wakes.wake_all();
+                })
+            };
+            let waker = Waker::from(Arc::clone(&told));
+            let polled = registration.poll_wait(
+                socket.as_fd(),
+                Direction::Read,
+                Some(&reactor),
+                &mut WaitKey::Future(0),
+                &mut Context::from_waker(&waker),
+            );
+            ending.join().unwrap();
+            match polled {
+                Poll::Pending => assert!(told.0.load(Ordering::Acquire), "the wake was lost"),
+                Poll::Ready(Err(error)) => assert!(error.get_ref().unwrap().is::<NoReactor>()),
+                Poll::Ready(Ok(())) => {}
+            }
+            registration.unbind(socket.as_fd());
+        });
     }
 }

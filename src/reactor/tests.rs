@@ -52,7 +52,7 @@ impl Turned {
         let mut wakes = WakeList::new();
         let count = self.reactor.dispatch(&self.poller, &mut wakes);
         wakes.wake_all();
-        count
+        count.descriptors
     }
 
     fn turn(&mut self) -> usize {

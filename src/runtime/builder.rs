@@ -2,18 +2,21 @@
 
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
-use crate::driver::{Clock, Driver};
+use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
 use crate::hooks::{HookSet, Hooks};
 use crate::offload::{self, BadSetting, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
+use crate::scheduler::seeded::Seeded;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One step of the timer wheel.
+/// One step of the timer wheel, by default; the kernel's wait has none that is finer.
 const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
+const FINEST: Duration = Duration::from_micros(50);
+const COARSEST: Duration = Duration::from_secs(1);
 
 /// The settings of a [`LocalRuntime`]; made by [`LocalRuntime::builder`].
 ///
@@ -24,14 +27,53 @@ const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 /// assert_eq!(rt.block_on(async { 1 + 1 }), 2);
 /// # Ok::<(), mainspring::BuildError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct LocalBuilder {
     hooks: Option<Arc<dyn Hooks>>,
     blocking: offload::Builder,
+    timer_resolution: Duration,
+    timer_fd: bool,
+    seed: Option<u64>,
+    /// For a runtime that says when it is stuck, after how long and how many polls.
+    ends_when_stuck: Option<(Duration, u64)>,
+}
+
+impl Default for LocalBuilder {
+    fn default() -> Self {
+        Self {
+            hooks: None,
+            blocking: offload::Builder::default(),
+            timer_resolution: TIMER_RESOLUTION,
+            timer_fd: false,
+            seed: None,
+            ends_when_stuck: None,
+        }
+    }
 }
 
 impl LocalBuilder {
+    /// The step in which timers are kept, from 50 µs to 1 s; by default 1 ms.
+    ///
+    /// A timer fires at the first step that is not before its deadline. The kernel's wait counts in
+    /// milliseconds, and so adds up to one more; a resolution below 1 ms makes a timer of the
+    /// kernel's (`timerfd_create(2)`) end the sleep instead, which costs a system call whenever the
+    /// next deadline has changed by the time of a sleep. That is there on Linux only.
+    pub fn timer_resolution(mut self, resolution: Duration) -> Self {
+        self.timer_resolution = resolution;
+        self
+    }
+
+    /// Whether deadlines make the descriptor of [`LocalRuntime::as_fd`] readable, for hosts that can
+    /// only watch descriptors; by default not.
+    ///
+    /// It costs a descriptor, and a system call for each turn after which the next deadline is
+    /// another. Linux only.
+    pub fn timer_fd(mut self, timer_fd: bool) -> Self {
+        self.timer_fd = timer_fd;
+        self
+    }
+
     /// Tells `hooks` of the life of tasks and of the thread; by default nobody is told.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
         self.hooks = Some(hooks);
@@ -82,22 +124,90 @@ impl LocalBuilder {
         self
     }
 
+    /// Makes the runtime deterministic: virtual time, and an order of events that is drawn from
+    /// `seed`. Two runs of the same code with the same seed do the same.
+    ///
+    /// - [Time is virtual](crate::time#virtual-time): it stands still while anything can run, and
+    ///   jumps to the next deadline when nothing can.
+    /// - The next to run is drawn among the tasks that are ready (of more than 256, among those that
+    ///   wait longest) and the future of `block_on`, each with the same chance; every sixteenth time
+    ///   it is the one that waits longest, so that each gets its turn. Thus
+    ///   [`yield_now`](crate::yield_now) lets others run, but not all. Wakers that are due at the same
+    ///   time are woken in any order. After how many polls the kernel is asked is drawn too.
+    /// - Closures of [`spawn_blocking`](crate::spawn_blocking) run on the thread of the runtime, when
+    ///   they are picked among the tasks. One that waits for a task waits for ever.
+    ///
+    /// What comes from outside is beyond that: other threads that wake or spawn, sockets (over
+    /// loopback a peer in the same runtime is usually seen in time, but the kernel promises nothing),
+    /// the order of a `HashMap`, `select!` of the `futures` crate, which draws its order by itself
+    /// (`select_biased!` does not). When nothing can run and no timer is armed, the thread really
+    /// sleeps until something comes from outside.
+    ///
+    /// To run a test under many seeds, see [`sim`](crate::sim).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::time::{Instant, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let rt = mainspring::LocalRuntime::builder().deterministic(7).build()?;
+    /// rt.block_on(async {
+    ///     let start = Instant::now();
+    ///     sleep(Duration::from_secs(3600)).await; // takes no time
+    ///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+    /// });
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    pub fn deterministic(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes `block_on` of a deterministic runtime panic where it finds that nothing can run, and
+    /// nothing came from outside for `patience` of real time; or that there were so many polls while
+    /// time stood still.
+    pub(crate) fn ends_when_stuck(mut self, patience: Duration, polls: u64) -> Self {
+        self.ends_when_stuck = Some((patience, polls));
+        self
+    }
+
     /// Makes the runtime, for the present thread. It starts no other thread.
     ///
     /// # Errors
     ///
-    /// If the system has no descriptors left: a runtime needs two or three. If a setting is out of
-    /// its bounds.
+    /// If the system has no descriptors left: a runtime needs two to four. If a setting is out of
+    /// its bounds, or asks for what the system does not have.
     pub fn build(self) -> Result<LocalRuntime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
-        let driver = Driver::new(unique_id(), Clock::real(), TIMER_RESOLUTION)
+        let resolution = self.timer_resolution;
+        if !(FINEST..=COARSEST).contains(&resolution) {
+            return Err(BuildError(Why::Resolution(resolution)));
+        }
+        let kernel_timers = match self.timer_fd {
+            _ if resolution < TIMER_RESOLUTION => KernelTimers::Always,
+            true => KernelTimers::ForHosts,
+            false => KernelTimers::Unused,
+        };
+        let (patience, polls) = self.ends_when_stuck.unzip();
+        let clock = match self.seed {
+            None => Clock::real(),
+            Some(_) => Clock::Virtual(VirtualTime::new(patience)),
+        };
+        let driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
-        let scheduler = Local::new(driver, hooks.clone(), |outside| {
-            let pool = pool.insert(ThreadPool::of_runtime(blocking, hooks, outside));
+        let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {
+            let pool = pool.insert(match self.seed {
+                None => ThreadPool::of_runtime(blocking, hooks, outside),
+                Some(_) => ThreadPool::inline(blocking, hooks, outside, queue),
+            });
             Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
         });
+        if let Some(seed) = self.seed {
+            scheduler = scheduler.in_order_of(Seeded::new(seed, polls));
+        }
         let pool = pool.expect("the scheduler has asked for its executor");
         Ok(LocalRuntime::new(scheduler, pool))
     }
@@ -108,6 +218,9 @@ impl fmt::Debug for LocalBuilder {
         f.debug_struct("LocalBuilder")
             .field("hooks", &self.hooks.is_some())
             .field("blocking", &self.blocking)
+            .field("timer_resolution", &self.timer_resolution)
+            .field("timer_fd", &self.timer_fd)
+            .field("deterministic", &self.seed)
             .finish()
     }
 }
@@ -119,16 +232,25 @@ pub struct BuildError(Why);
 #[derive(Debug)]
 enum Why {
     Descriptors(io::Error),
+    Resolution(Duration),
     Setting(BadSetting),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Why::Descriptors(error) if error.kind() == io::ErrorKind::Unsupported => write!(
+                f,
+                "timers finer than 1 ms, or seen by a host's descriptor, need a timerfd: {error}"
+            ),
             Why::Descriptors(error) => write!(
                 f,
                 "the system gave no descriptors for the event loop ({error}): close some, or raise \
                  the limit"
+            ),
+            Why::Resolution(given) => write!(
+                f,
+                "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
             ),
             Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
         }
@@ -140,6 +262,7 @@ impl std::error::Error for BuildError {
         match &self.0 {
             Why::Descriptors(error) => Some(error),
             Why::Setting(bad) => Some(bad),
+            Why::Resolution(_) => None,
         }
     }
 }

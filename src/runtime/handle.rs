@@ -1,9 +1,8 @@
 //! How a runtime is reached from outside, and from any thread.
 
-use crate::context::{self, Current};
-use crate::driver::Driver;
+use crate::context::{self, Current, Outside};
 use crate::offload::{BlockingLimits, PoolHandle};
-use crate::task::{self, Busy, JoinHandle, Spawn};
+use crate::task::{self, Busy, JoinHandle};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -26,15 +25,17 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Handle {
-    spawn: Arc<dyn Spawn>,
-    driver: Arc<Driver>,
+    outside: Outside,
     pool: PoolHandle,
 }
 
 impl Handle {
     pub(super) fn new(current: &Current) -> Self {
-        let (spawn, driver) = (Arc::clone(&current.spawn), Arc::clone(&current.driver));
-        Self { spawn, driver, pool: PoolHandle::of(current) }
+        Self { outside: current.outside(), pool: PoolHandle::of(current) }
+    }
+
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// The runtime that runs the calling code.
@@ -70,7 +71,43 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::spawn(&*self.spawn, future, Location::caller())
+        task::spawn(&*self.outside.spawn, future, Location::caller())
+    }
+
+    /// Makes this runtime the current one on the calling thread, until the guard drops.
+    ///
+    /// [`spawn`](crate::spawn()), [`sleep`](crate::time::sleep), sockets and
+    /// [`Handle::current`] find it then, as they do inside `block_on`. Nothing runs by that: tasks,
+    /// timers and sockets wait until the runtime itself runs. The thread is not taken for one of the
+    /// runtime's either, so it may call `block_on`, or
+    /// [`wait_blocking`](JoinHandle::wait_blocking) if it runs no other runtime.
+    ///
+    /// Guards nest, and may be dropped in any order: the last that is left over counts. One that is
+    /// forgotten stays in force for as long as the thread lives. Do not keep one across an `await`:
+    /// it is about the thread, and would hold for every task that runs there meanwhile. That is why it
+    /// is `!Send`.
+    ///
+    /// A runtime that has ended can be entered as well; what is spawned there is cancelled at once,
+    /// sockets answer with an error, and a sleep panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::time::sleep;
+    /// use std::time::Duration;
+    ///
+    /// let rt = mainspring::LocalRuntime::builder().build()?;
+    /// let entered = rt.handle().enter();
+    /// // Both would panic outside a runtime.
+    /// let task = mainspring::spawn(async { 5 });
+    /// let pause = sleep(Duration::from_millis(1));
+    /// drop(entered);
+    /// rt.block_on(pause);
+    /// assert_eq!(rt.block_on(task)?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard {
+        EnterGuard { _entered: self.outside.visit(Arc::new(self.pool.clone())) }
     }
 
     /// Runs `f`, which may block, on a thread of this runtime's pool; see
@@ -120,7 +157,19 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("runtime", &self.driver.runtime()).finish()
+        f.debug_struct("Handle").field("runtime", &self.outside.driver.runtime()).finish()
+    }
+}
+
+/// Leaves the runtime that [`Handle::enter`] has entered, when it drops.
+#[must_use = "the runtime is left when the guard drops"]
+pub struct EnterGuard {
+    _entered: context::EnterGuard,
+}
+
+impl fmt::Debug for EnterGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnterGuard").finish_non_exhaustive()
     }
 }
 

@@ -42,6 +42,11 @@ impl Fairness {
         self.restart(u32::try_from(fits).unwrap_or(MOST).clamp(1, most), now);
     }
 
+    /// A look was made; allows so many polls until the next one, whatever the clock says.
+    pub(super) fn allow(&mut self, polls: u32) {
+        (self.allowed, self.left) = (polls, polls);
+    }
+
     /// The thread slept, so how long the last polls took is not known.
     pub(super) fn slept(&mut self, now: Instant) {
         self.restart(self.allowed, now);

@@ -5,6 +5,10 @@
 //! empties the inbox when it finds the driver notified, which it asks at least as often as
 //! [`Fairness`] says, and before it sleeps.
 //!
+//! In a deterministic runtime [`Seeded`] picks who runs, in place of the queue's order, and shuffles
+//! what a turn of the driver wakes. There the queue also holds closures that block, which go to the
+//! executor when they are picked.
+//!
 //! # The end
 //!
 //! The home is closed first: no new task gets in, and each of the living is asked to end, which
@@ -13,14 +17,16 @@
 //! future may be dropped here only. At last the inbox is closed, and comes to hold nothing.
 
 use super::fairness::Fairness;
+use super::host::Stay;
+use super::seeded::Seeded;
 use crate::context::{self, Current, DefaultExecutor, Outside, OwnQueue};
 use crate::coop;
 use crate::driver::{Driver, Turn};
-use crate::hooks::{HookSet, PollOutcome};
+use crate::hooks::{HookSet, PollOutcome, TaskKind};
 use crate::primitives::{AtomicBool, Mutex, Ordering};
 use crate::task::{Home, Placement, Ran, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -31,7 +37,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// The number of the one worker, as hooks are told it.
-const WORKER: usize = 0;
+pub(super) const WORKER: usize = 0;
 
 /// The room that an empty queue keeps, in entries; beyond that it gives its memory back.
 const KEEP: usize = 1024;
@@ -90,9 +96,16 @@ impl Spawn for LocalSpawn {
     }
 }
 
+/// Queues tasks of other homes, which this one's thread is to run.
+impl Schedule for LocalSpawn {
+    fn schedule(&self, task: Runnable) {
+        self.0.schedule(task);
+    }
+}
+
 /// The queue of the thread itself.
 #[derive(Debug, Default)]
-struct Queue(RefCell<VecDeque<Runnable>>);
+pub(super) struct Queue(RefCell<VecDeque<Runnable>>);
 
 impl OwnQueue for Queue {
     #[inline]
@@ -110,25 +123,35 @@ impl Queue {
     fn pop(&self) -> Option<Runnable> {
         self.0.borrow_mut().pop_front()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
 }
 
 /// The scheduler, on its thread.
 pub(crate) struct Local {
-    home: Arc<Home<Shard>>,
-    queue: Rc<Queue>,
-    current: Rc<Current>,
+    pub(super) home: Arc<Home<Shard>>,
+    pub(super) queue: Rc<Queue>,
+    pub(super) current: Rc<Current>,
+    /// A host has asked for the descriptor.
+    pub(super) watched: Cell<bool>,
+    /// The last that hooks were told was a park in the host.
+    pub(super) told_parked: Cell<bool>,
     /// The first `block_on` and each later one is told of by this waker.
     root: Arc<RootWaker>,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
 }
 
 /// What only the loop uses.
-struct State {
+pub(super) struct State {
     fairness: Fairness,
-    wakes: WakeList,
+    pub(super) wakes: WakeList,
     /// How many of the queued tasks run before the root, which was found woken; `None` while it
     /// waits.
     before_root: Option<usize>,
+    /// Who decides where the order is not that of the queue.
+    seeded: Option<Box<Seeded>>,
 }
 
 /// The thread is inside the scheduler already.
@@ -142,28 +165,43 @@ impl fmt::Display for Reentered {
 }
 
 impl Local {
-    /// A scheduler for the present thread; `executor` makes that of its work that blocks.
+    /// A scheduler for the present thread; `executor` makes that of its work that blocks, of what
+    /// others need to enter the runtime, and of where tasks of its own are queued for this thread.
     pub(crate) fn new(
         driver: Driver,
         hooks: HookSet,
-        executor: impl FnOnce(Outside) -> Arc<dyn DefaultExecutor>,
+        executor: impl FnOnce(Outside, Arc<dyn Schedule>) -> Arc<dyn DefaultExecutor>,
     ) -> Self {
         let driver = Arc::new(driver);
         let shard = Shard { driver: Arc::clone(&driver), inbox: Mutex::new(Inbox::default()) };
         let home = Home::new_local(shard, hooks);
         let queue = Rc::new(Queue::default());
-        let spawn: Arc<dyn Spawn> = Arc::new(LocalSpawn(Arc::clone(&home)));
-        let outside = Outside { driver: Arc::clone(&driver), spawn: Arc::clone(&spawn) };
+        let queues = Arc::new(LocalSpawn(Arc::clone(&home)));
+        let spawn: Arc<dyn Spawn> = queues.clone();
+        let calls = Arc::default();
+        let outside = Outside {
+            driver: Arc::clone(&driver),
+            spawn: Arc::clone(&spawn),
+            calls: Arc::clone(&calls),
+        };
         let current = Rc::new(Current {
             driver: Arc::clone(&driver),
             spawn,
-            executor: executor(outside),
+            executor: executor(outside, queues),
+            calls,
             own: Some(Rc::clone(&queue) as Rc<dyn OwnQueue>),
         });
         let fairness = Fairness::new(driver.clock().now());
         let root = Arc::new(RootWaker { woken: AtomicBool::new(false), driver });
-        let state = RefCell::new(State { fairness, wakes: WakeList::new(), before_root: None });
-        Self { home, queue, current, root, state }
+        let state = State { fairness, wakes: WakeList::new(), before_root: None, seeded: None };
+        let (watched, told_parked) = (Cell::new(false), Cell::new(false));
+        Self { home, queue, current, watched, told_parked, root, state: RefCell::new(state) }
+    }
+
+    /// Leaves to `seeded` in which order tasks run and are woken.
+    pub(crate) fn in_order_of(mut self, seeded: Seeded) -> Self {
+        self.state.get_mut().seeded = Some(Box::new(seeded));
+        self
     }
 
     /// What code on this thread finds while the scheduler runs.
@@ -183,7 +221,9 @@ impl Local {
     /// [`Reentered`] if the thread runs this scheduler already.
     pub(crate) fn block_on<F: Future>(&self, root: F) -> Result<F::Output, Reentered> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reentered)?;
+        let _stay = Stay::begin(self);
         let _entered = context::enter(Rc::clone(&self.current));
+        self.tell_unparked();
         // Dropped before the runtime is left, so that its drop finds what a task's would.
         let mut root = pin!(root);
         let waker = Waker::from(Arc::clone(&self.root));
@@ -196,18 +236,35 @@ impl Local {
         self.take_inbox();
         loop {
             let mut worked = false;
-            if self.root_is_next(&mut state) && self.root.take() {
+            if self.is_turn_of_root(&mut state) && self.root.take() {
                 worked = true;
                 state.before_root = None;
+                if let Some(seeded) = &mut state.seeded {
+                    seeded.take_root();
+                }
                 let _budget = coop::start();
                 if let Poll::Ready(output) = root.as_mut().poll(&mut cx) {
                     return Ok(output);
                 }
             }
-            worked |= self.run_some(&mut state);
+            worked |= match state.seeded {
+                None => self.run_some(&mut state),
+                Some(_) => self.run_seeded(&mut state),
+            };
             let turn = if worked || self.has_work() { Turn::Look } else { Turn::Sleep };
             if turn == Turn::Sleep || state.fairness.spend() {
                 self.turn(turn, &mut state);
+            }
+        }
+    }
+
+    /// Whether the root runs now.
+    fn is_turn_of_root(&self, state: &mut State) -> bool {
+        match &mut state.seeded {
+            None => self.root_is_next(state),
+            Some(seeded) => {
+                let (woken, tasks) = (self.root.is_woken(), self.queue.0.borrow().len());
+                seeded.picks_root(woken, tasks, self.current.driver.clock().now())
             }
         }
     }
@@ -236,6 +293,43 @@ impl Local {
         worked
     }
 
+    /// As [`run_some`](Self::run_some), in the order that the seed says.
+    fn run_seeded(&self, state: &mut State) -> bool {
+        let mut worked = false;
+        while !self.is_turn_of_root(state) {
+            let Some(seeded) = &mut state.seeded else { break };
+            let Some(task) = seeded.take(&mut self.queue.0.borrow_mut()) else { break };
+            worked = true;
+            self.run_any(task);
+            if state.fairness.spend() {
+                break;
+            }
+        }
+        worked
+    }
+
+    /// Runs the next task, in a turn, in which no root takes part; `false` if there is none.
+    pub(super) fn run_next(&self, state: &mut State) -> bool {
+        let Some(seeded) = &mut state.seeded else {
+            return self.queue.pop().map(|task| self.run(task)).is_some();
+        };
+        let tasks = self.queue.0.borrow().len();
+        seeded.picks_root(false, tasks, self.current.driver.clock().now());
+        let next = seeded.take(&mut self.queue.0.borrow_mut());
+        next.map(|task| self.run_any(task)).is_some()
+    }
+
+    /// Runs a task of this home, or one of the executor's that was queued here.
+    fn run_any(&self, task: Runnable) {
+        if task.info().kind == TaskKind::Blocking {
+            self.current.executor.run_inline(task);
+            // What it has woken and spawned, from outside as it were, takes part from now on.
+            self.take_inbox();
+        } else {
+            self.run(task);
+        }
+    }
+
     fn run(&self, task: Runnable) {
         let hooks = self.home.hooks();
         if hooks.is_empty() {
@@ -244,6 +338,12 @@ impl Local {
             }
             return;
         }
+        self.run_and_tell(task);
+    }
+
+    #[cold]
+    fn run_and_tell(&self, task: Runnable) {
+        let hooks = self.home.hooks();
         let info = task.info();
         hooks.call(|hooks| hooks.on_poll_start(&info));
         let ran = task.run();
@@ -259,15 +359,15 @@ impl Local {
     }
 
     /// Whether something is to be done that no event is needed for.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         // The notice is taken before anything is looked at. The other way round, a wake of the root
         // that comes in between would lose its notice after its flag was missed.
         self.take_inbox();
-        self.root.is_woken() || !self.queue.0.borrow().is_empty()
+        self.root.is_woken() || !self.queue.is_empty()
     }
 
     /// If somebody has left something, takes the notice, and moves the tasks to the own queue.
-    fn take_inbox(&self) {
+    pub(super) fn take_inbox(&self) {
         if self.current.driver.take_notified() {
             let mut inbox = self.home.inbox.lock();
             self.queue.0.borrow_mut().append(&mut inbox.tasks);
@@ -277,7 +377,6 @@ impl Local {
 
     /// Turns the driver, then wakes whom that concerns.
     fn turn(&self, turn: Turn, state: &mut State) {
-        let driver = &self.current.driver;
         let hooks = self.home.hooks();
         let mut how = turn;
         if turn == Turn::Sleep {
@@ -288,20 +387,39 @@ impl Local {
                 how = Turn::Look;
             }
         }
-        let turned = driver.turn(how, &mut state.wakes);
+        let turned = self.current.driver.turn(how, &mut state.wakes);
         if turn == Turn::Sleep {
             hooks.call(|hooks| hooks.on_unpark(WORKER));
         }
+        self.settle(turn, state);
+        match turned {
+            Err(error) => panic!("the runtime cannot wait for events any more: {error}"),
+            Ok(turned) if turned.stuck => self.tell_deadlock(),
+            Ok(_) => {}
+        }
+    }
+
+    /// Wakes whom a turn of the driver concerns, and takes what others have left.
+    pub(super) fn settle(&self, turn: Turn, state: &mut State) {
+        if let Some(seeded) = &mut state.seeded {
+            seeded.shuffle(&mut state.wakes);
+        }
         state.wakes.wake_all();
         self.take_inbox();
-        let now = driver.clock().now();
-        match turn {
-            Turn::Look => state.fairness.looked(now),
-            Turn::Sleep => state.fairness.slept(now),
+        let clock = self.current.driver.clock();
+        match (&mut state.seeded, turn) {
+            (None, Turn::Look) => state.fairness.looked(clock.now()),
+            (None, Turn::Sleep) => state.fairness.slept(clock.now()),
+            (Some(seeded), _) => state.fairness.allow(seeded.polls_until_look()),
         }
-        if let Err(error) = turned {
-            panic!("the runtime cannot wait for events any more: {error}");
-        }
+    }
+
+    #[cold]
+    fn tell_deadlock(&self) -> ! {
+        let paused = self.current.driver.clock().as_virtual().is_some_and(|time| time.is_paused());
+        let why = if paused { "the clock is paused" } else { "no timer is armed" };
+        let tasks = self.live_tasks();
+        panic!("nothing can run and {why}: deadlock of {tasks} live tasks and the root");
     }
 
     /// Gives back what a peak has left behind.
@@ -320,13 +438,17 @@ impl Local {
         loop {
             self.take_inbox();
             while let Some(task) = self.queue.pop() {
-                self.run(task);
+                self.end(task);
             }
             if self.home.live_tasks() == 0 {
                 break;
             }
             // Another thread has claimed the rest, and is on its way to the inbox. What the driver
             // says meanwhile only wakes tasks that are ending.
+            if self.current.driver.check_process().is_err() {
+                // That thread is in the parent. It will not come.
+                break;
+            }
             if self.current.driver.turn(Turn::Sleep, &mut wakes).is_err() {
                 std::thread::yield_now();
             }
@@ -336,11 +458,26 @@ impl Local {
         inbox.closed = true;
         let left = std::mem::take(&mut inbox.tasks);
         drop(inbox);
-        debug_assert!(left.is_empty(), "a task was queued after all had ended");
+        // The executor takes in closures until it ends itself, from any thread.
+        debug_assert!(
+            left.iter().all(|task| task.info().kind == TaskKind::Blocking),
+            "a task was queued after all had ended"
+        );
+        drop(left);
         self.current.driver.shut_down(&mut wakes);
         // Nothing of this runtime runs any more; who is told now must not take it for the current.
         drop(entered);
         wakes.wake_all();
+    }
+}
+
+impl Local {
+    /// Runs a task that was asked to end; one of the executor's own has not begun, and is dropped.
+    fn end(&self, task: Runnable) {
+        match task.info().kind {
+            TaskKind::Blocking => drop(task),
+            TaskKind::Send | TaskKind::Local => self.run(task),
+        }
     }
 }
 
@@ -393,7 +530,7 @@ impl Wake for RootWaker {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::Clock;
+    use crate::driver::{Clock, KernelTimers};
     use crate::primitives::unique_id;
     use crate::scheduler::no_executor::NoExecutor;
     use crate::task::spawn;
@@ -403,8 +540,10 @@ mod tests {
 
     #[test]
     fn the_inbox_gives_back_what_a_peak_has_left() {
-        let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
-        let local = Local::new(driver, HookSet::new(None), |_| Arc::new(NoExecutor));
+        let driver =
+            Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+                .unwrap();
+        let local = Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor));
         for _ in 0..100 * KEEP {
             drop(spawn(&*local.current().spawn, async {}, Location::caller()));
         }

@@ -1,11 +1,13 @@
 //! Models of the one-thread scheduler, whole: other threads against a thread that goes to sleep, or
 //! that ends.
 
+use super::host::Budget;
 use super::local::Local;
 use super::no_executor::NoExecutor;
-use crate::driver::{Clock, Driver};
+use crate::driver::{Clock, Driver, KernelTimers};
 use crate::hooks::HookSet;
 use crate::primitives::{Arc, AtomicBool, AtomicU32, Mutex, Ordering, thread, unique_id};
+use crate::sync::oneshot;
 use crate::task::{JoinHandle, spawn, spawn_local};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -14,8 +16,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 fn local() -> Local {
-    let driver = Driver::new(unique_id(), Clock::real(), Duration::from_millis(1)).unwrap();
-    Local::new(driver, HookSet::new(None), |_| std::sync::Arc::new(NoExecutor))
+    let driver =
+        Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+            .unwrap();
+    Local::new(driver, HookSet::new(None), |_, _| std::sync::Arc::new(NoExecutor))
 }
 
 fn block_on<F: Future>(local: &Local, future: F) -> F::Output {
@@ -200,5 +204,76 @@ fn loom_end_against_wake_and_spawn() {
         drop(local);
         other.join().unwrap();
         assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// A host that only watches the descriptor, against threads that spawn and wake.
+fn host_until(local: &Local, done: impl Fn() -> bool) {
+    while !done() {
+        // A lost wake shows as a sleep without end.
+        local.current().driver.watch();
+        while local.turn_once(Budget::new()).unwrap().has_more {}
+    }
+}
+
+#[test]
+fn loom_inbox_against_host_parked() {
+    loom::model(|| {
+        let local = local();
+        local.descriptor();
+        let done = Arc::new(AtomicU32::new(0));
+        let spawner = local.current().spawn.clone();
+        let other = {
+            let done = done.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let done = done.clone();
+                    drop(spawn(
+                        &*spawner,
+                        async move {
+                            done.fetch_add(1, Ordering::Relaxed);
+                        },
+                        Location::caller(),
+                    ));
+                }
+            })
+        };
+        host_until(&local, || done.load(Ordering::Relaxed) == 2);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_wake_against_host_parked() {
+    loom::model(|| {
+        let local = local();
+        local.descriptor();
+        let (sender, receiver) = oneshot::channel::<()>();
+        let task = spawn_local(&*local.current().spawn, receiver, Location::caller());
+        let other = thread::spawn(move || drop(sender.send(())));
+        host_until(&local, || task.is_finished());
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_timer_of_another_thread_against_host_parked() {
+    loom::model(|| {
+        let local = local();
+        local.descriptor();
+        let driver = local.current().driver.clone();
+        let other = thread::spawn(move || {
+            let mut timer = None;
+            let deadline = driver.clock().now() + Duration::from_millis(5);
+            let _armed = driver.poll_timer(&mut timer, deadline, Waker::noop());
+            driver
+        });
+        // Either the deadline was there when the host asked, or the descriptor tells of it.
+        if local.next_deadline().is_none() {
+            local.current().driver.watch();
+            local.turn_once(Budget::new()).unwrap();
+            assert!(local.next_deadline().is_some());
+        }
+        drop(other.join().unwrap());
     });
 }

@@ -1,9 +1,11 @@
 //! Who runs, and when: the one-thread scheduler.
 
 mod fairness;
+pub(crate) mod host;
 pub(crate) mod local;
 #[cfg(test)]
 mod no_executor;
+pub(crate) mod seeded;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

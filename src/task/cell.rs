@@ -2,13 +2,14 @@
 
 use super::home::HomeRef;
 use super::join::JoinError;
+use super::origin::Origin;
 use super::state::State;
-use crate::hooks::{TaskId, TaskInfo, TaskKind};
+use crate::hooks::{Hooks, TaskId, TaskInfo, TaskKind};
 use crate::primitives::UnsafeCell;
 use crate::util::{contain, discard};
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
@@ -21,21 +22,37 @@ pub(super) struct Header {
     pub(super) index: UnsafeCell<u32>,
     pub(super) vtable: &'static Vtable,
     pub(super) home: HomeRef,
-    pub(super) location: &'static Location<'static>,
+    pub(super) origin: Origin,
     pub(super) id: TaskId,
     /// INVARIANT: see the table in the essay of `task`.
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
 }
 
 impl Header {
+    /// Tells the hooks, of which there are some, what happens to the task.
+    ///
+    /// Out of line, so that it weighs nothing where there are none.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell(&self, event: impl FnOnce(&dyn Hooks, &TaskInfo)) {
+        let info = self.info();
+        self.home.hooks.call(|hooks| event(hooks, &info));
+    }
+
     /// What hooks are told about the task.
+    #[cold]
     pub(super) fn info(&self) -> TaskInfo {
         let kind = match self.state.is_local() {
             true => TaskKind::Local,
             false if self.home.blocking => TaskKind::Blocking,
             false => TaskKind::Send,
         };
-        TaskInfo { id: self.id, kind, location: self.location }
+        TaskInfo {
+            id: self.id,
+            kind,
+            location: self.origin.location(),
+            extension: self.origin.shared_extension(),
+        }
     }
 }
 
@@ -87,7 +104,7 @@ pub(super) fn allocate<F: Future>(
     home: HomeRef,
     id: TaskId,
     local: bool,
-    location: &'static Location<'static>,
+    origin: Origin,
 ) -> NonNull<Header> {
     let cell = Box::new(Cell {
         header: Header {
@@ -101,7 +118,7 @@ pub(super) fn allocate<F: Future>(
                 free: free::<F>,
             },
             home,
-            location,
+            origin,
             id,
             join_waker: UnsafeCell::new(None),
         },
@@ -232,7 +249,8 @@ unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
 unsafe fn free<F: Future>(header: NonNull<Header>) {
     // SAFETY: the caller holds the last reference, and the pointer came from a `Box`.
     let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
-    // The home's drop may run the user's hooks' drop; a panic there is nobody's to answer for.
+    // This may be the end of the user's hooks and of data that hang on the task; a panic of their
+    // drop is nobody's to answer for.
     contain(|| drop(cell));
 }
 

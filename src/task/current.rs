@@ -1,11 +1,14 @@
 //! What this thread is doing: the task being polled, and the thread's own name among threads.
 
-use crate::hooks::TaskId;
+use super::cell::Header;
+use crate::hooks::{TaskId, UserData};
 use crate::primitives::{local, unique_id};
 use std::cell::Cell;
+use std::ptr::NonNull;
 
 local! {
-    static CURRENT: Cell<Option<TaskId>> = Cell::new(None);
+    /// INVARIANT: the header of a cell that is alive, by the promise to [`enter`].
+    static CURRENT: Cell<Option<NonNull<Header>>> = Cell::new(None);
 }
 
 local! {
@@ -43,17 +46,41 @@ pub fn id() -> TaskId {
 /// assert!(mainspring::task::try_id().is_none());
 /// ```
 pub fn try_id() -> Option<TaskId> {
+    with(|header| header.id)
+}
+
+/// The header of the task that is being polled on this thread, if there is one, to tell it from others.
+#[inline]
+pub(super) fn header() -> Option<NonNull<Header>> {
     CURRENT.try_with(Cell::get).ok().flatten()
+}
+
+/// Calls `f`, which runs no code of the user's, with the header of the task that is being polled.
+#[inline]
+pub(super) fn with<R>(f: impl FnOnce(&Header) -> R) -> Option<R> {
+    // SAFETY: alive by the invariant, and until `f` returns, as nobody leaves the task meanwhile.
+    header().map(|header| f(unsafe { header.as_ref() }))
+}
+
+/// The user data of the task that is being polled, which those that it spawns will share.
+#[inline]
+pub(super) fn inherited() -> Option<UserData> {
+    with(|header| header.origin.data().cloned()).flatten()
 }
 
 /// Makes the current task what it was before.
 #[derive(Debug)]
-pub(super) struct Restore(Option<TaskId>);
+pub(super) struct Restore(Option<NonNull<Header>>);
 
-/// Says that `id` is being polled, until the guard drops.
+/// Says that the task is being polled, until the guard drops.
+///
+/// # Safety
+///
+/// The guard is dropped before the cell may be freed, or at least before any code of the user's runs
+/// after that.
 #[inline]
-pub(super) fn enter(id: TaskId) -> Restore {
-    Restore(CURRENT.try_with(|current| current.replace(Some(id))).ok().flatten())
+pub(super) unsafe fn enter(header: NonNull<Header>) -> Restore {
+    Restore(CURRENT.try_with(|current| current.replace(Some(header))).ok().flatten())
 }
 
 impl Drop for Restore {

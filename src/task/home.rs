@@ -31,7 +31,7 @@ pub(crate) struct Home<S> {
 /// The part of a home that does not depend on the scheduler.
 pub(super) struct Head {
     vtable: &'static HomeVtable,
-    /// The thread that polls and drops the local tasks; `None` if there can be none.
+    /// The one thread that runs the tasks, and may have local ones; `None` if there are several.
     thread: Option<ThreadKey>,
     /// Whether the tasks are closures that block.
     pub(super) blocking: bool,
@@ -53,6 +53,11 @@ impl<S: Schedule> Home<S> {
     /// A home of tasks that are closures which may block, run by any thread.
     pub(crate) fn new_blocking(scheduler: S, hooks: HookSet) -> Arc<Self> {
         Self::new(scheduler, None, true, hooks)
+    }
+
+    /// The same, run by the present thread only.
+    pub(crate) fn new_blocking_here(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, ThreadKey::current(), true, hooks)
     }
 
     fn new(scheduler: S, thread: Option<ThreadKey>, blocking: bool, hooks: HookSet) -> Arc<Self> {
@@ -88,8 +93,7 @@ impl<S: Schedule> Home<S> {
             return Err(task);
         }
         if !self.head.hooks.is_empty() {
-            let info = task.info();
-            self.head.hooks.call(|hooks| hooks.on_spawn(&info));
+            task.tell(|hooks, info| hooks.on_spawn(info));
         }
         Ok(task)
     }
@@ -136,7 +140,7 @@ impl HomeRef {
         unsafe { (self.vtable.schedule)(self.0, task) };
     }
 
-    /// Whether the present thread is the one that the home's local tasks live on.
+    /// Whether the present thread is the one on which all the home's tasks run, local ones too.
     #[inline]
     pub(super) fn is_here(&self) -> bool {
         self.thread.is_some() && self.thread == ThreadKey::current()

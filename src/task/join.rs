@@ -5,6 +5,7 @@ use super::state::{AlreadyComplete, Detach};
 use super::waker::TaskRef;
 use crate::coop;
 use crate::hooks::TaskId;
+use crate::primitives::Parker;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
@@ -13,7 +14,9 @@ use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
 
 /// The way to a task's outcome: a future that ends when the task does.
 ///
@@ -97,6 +100,42 @@ impl<T> JoinHandle<T> {
         self.task.header().id
     }
 
+    /// Whether the task has not ended, and can be polled on the present thread only.
+    pub(crate) fn waits_for_this_thread(&self) -> bool {
+        !self.is_finished() && self.task.header().home.is_here()
+    }
+
+    /// Lets the thread sleep until the task has ended, for `timeout` at the most.
+    pub(crate) fn wait(mut self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
+        if !self.is_finished() {
+            let sleeper = Arc::new(Sleeper(Parker::new()));
+            if self.leave(&Waker::from(Arc::clone(&sleeper))).is_ok() {
+                // Only the completion calls, so there is nothing to sleep for again.
+                sleeper.0.park_timeout(timeout);
+                if self.task.header().state.unset_join_waker().is_ok() {
+                    self.empty_slot();
+                    return Err(self);
+                }
+            }
+        }
+        // SAFETY: one of the looks at the state has said so.
+        Ok(unsafe { self.take() })
+    }
+
+    /// The outcome.
+    ///
+    /// # Safety
+    ///
+    /// The task is complete.
+    unsafe fn take(&mut self) -> Result<T, JoinError> {
+        let mut outcome: Option<Result<T, JoinError>> = None;
+        let header = self.task.header();
+        // SAFETY: the caller's word; and the handle exists, so the stage is the handle's; `T` is the
+        // output of its future by the promise to `from_raw`.
+        unsafe { (header.vtable.take)(self.task.raw(), (&raw mut outcome).cast()) };
+        outcome.expect("a JoinHandle was polled after it gave its outcome")
+    }
+
     /// Leaves `waker` to be woken on completion.
     fn leave(&mut self, waker: &Waker) -> Result<(), AlreadyComplete> {
         let header = self.task.header();
@@ -133,12 +172,8 @@ impl<T> Future for JoinHandle<T> {
             return Poll::Pending;
         }
         charge.made_progress();
-        let mut outcome: Option<Self::Output> = None;
-        let header = self.task.header();
-        // SAFETY: the task is complete, and the handle exists, so the stage is the handle's; `T` is
-        // the output of its future by the promise to `from_raw`.
-        unsafe { (header.vtable.take)(self.task.raw(), (&raw mut outcome).cast()) };
-        Poll::Ready(outcome.expect("a JoinHandle was polled after it gave its outcome"))
+        // SAFETY: one of the two looks above has said so.
+        Poll::Ready(unsafe { self.take() })
     }
 }
 
@@ -168,6 +203,15 @@ impl<T> Drop for JoinHandle<T> {
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// The thread that waits in `wait`.
+struct Sleeper(Parker);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

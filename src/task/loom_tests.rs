@@ -10,6 +10,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -357,4 +358,47 @@ fn loom_news_of_a_wake_while_queued() {
 #[test]
 fn loom_news_of_a_last_wake_while_queued() {
     news_of_a_wake_while_queued(true);
+}
+
+#[test]
+fn loom_completion_against_wait() {
+    loom::model(|| {
+        let mut scene = waiting_task();
+        let handle = scene.handle.take().unwrap();
+        let (rt, flag, waker) = (scene.rt.clone(), scene.flag.clone(), scene.waker);
+        let runs = thread::spawn(move || {
+            flag.store(true, Relaxed);
+            waker.wake();
+            rt.run();
+        });
+        let outcome = handle.wait(Duration::MAX).expect("nothing else ends the wait");
+        assert_eq!(scene.drops.load(Relaxed), 0, "the outcome is ours");
+        drop(outcome.unwrap());
+        runs.join().unwrap();
+        assert_eq!(scene.drops.load(Relaxed), 1);
+        assert_freed(scene.rt);
+    });
+}
+
+#[test]
+fn loom_completion_against_the_timeout_of_a_wait() {
+    loom::model(|| {
+        let mut scene = waiting_task();
+        let handle = scene.handle.take().unwrap();
+        let (rt, flag, waker) = (scene.rt.clone(), scene.flag.clone(), scene.waker);
+        let runs = thread::spawn(move || {
+            flag.store(true, Relaxed);
+            waker.wake();
+            rt.run();
+        });
+        let outcome = match handle.wait(Duration::ZERO) {
+            Ok(outcome) => outcome,
+            // As good as before, with nothing of the first wait left in it.
+            Err(handle) => handle.wait(Duration::MAX).expect("nothing else ends the wait"),
+        };
+        drop(outcome.unwrap());
+        runs.join().unwrap();
+        assert_eq!(scene.drops.load(Relaxed), 1);
+        assert_freed(scene.rt);
+    });
 }

@@ -20,7 +20,7 @@
 //! | field | touched by |
 //! |---|---|
 //! | `state` | everybody, by the transitions of `state` |
-//! | `vtable`, `home`, `location`, `id` | read by everybody; written at birth only |
+//! | `vtable`, `home`, `origin`, `id` | read by everybody; written at birth only |
 //! | `index` | whoever holds the lock of the home's list |
 //! | `join_waker` | the `JoinHandle` while `JOIN_WAKER` is clear; the completing thread once the task completed with it set; at the end whoever frees, who finds it empty |
 //! | stage | the thread between `start` and `stop` or `complete`; after completion the `JoinHandle`, or, if it was gone, the completing thread before it completes |
@@ -33,17 +33,29 @@
 //! the thread that made it, spawning asserts that this is the present one, and
 //! `Runnable::run` and its drop compare again before they touch the stage. A `Runnable` that is
 //! dropped on a wrong thread leaks its cell rather than drop a `!Send` future there; our schedulers
-//! never do that. Freeing a cell runs no code of the user: the stage is empty by then, and so is
-//! the waker's slot.
+//! never do that. Freeing a cell touches no future and no outcome: the stage is empty by then,
+//! and so is the waker's slot. What may end with it are hooks and user data, which are `Send` and
+//! `Sync`, and whose panics go no further.
+//!
+//! *Origin.* One word is a line of code or a counted extension; see `origin`.
+//!
+//! *The current task* of a thread is a pointer to a header. `Runnable::run` and its drop set it, and
+//! restore the one before ahead of giving up the live reference, or with no code of the user's in
+//! between. Tasks nest as calls do, so each pointer further up is to a cell that is alive too.
+//!
+//! *Task-locals* are found by a list of frames on the thread's stack; see `locals`.
 //!
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
 
+mod builder;
 mod cell;
 mod current;
 mod home;
 mod join;
 mod list;
+mod locals;
+mod origin;
 mod run;
 mod spawn;
 mod state;
@@ -55,10 +67,13 @@ mod loom_tests;
 mod tests;
 
 pub use crate::hooks::TaskId;
+pub use builder::{Builder, data, name};
 pub use current::{id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job};
 
 pub(crate) use home::{Home, Schedule};
+pub(crate) use origin::Origin;
 pub(crate) use run::{Ran, Runnable};
 pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local};

@@ -1,11 +1,11 @@
 //! Running a task: from the queue through one poll, and to its end.
 
 use super::cell::{Header, Polled};
-use super::current;
+use super::current::{self, Restore};
 use super::state::{Complete, Idle, Start};
 use super::waker::{TaskRef, with_waker};
 use crate::coop;
-use crate::hooks::{Finish, TaskInfo};
+use crate::hooks::{Finish, Hooks, TaskInfo};
 use crate::util::{contain, wake_quietly};
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -47,6 +47,12 @@ impl Runnable {
 
     pub(super) fn header(&self) -> NonNull<Header> {
         self.0
+    }
+
+    /// Tells the hooks, of which there are some, what happens to the task.
+    pub(super) fn tell(&self, event: impl FnOnce(&dyn Hooks, &TaskInfo)) {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.tell(event);
     }
 
     /// What hooks are told about the task.
@@ -94,15 +100,17 @@ impl Runnable {
         let header = unsafe { self.0.as_ref() };
         assert!(may_touch_stage(header), "a local task was run on another thread");
         let raw = ManuallyDrop::new(self).0;
-        let _current = current::enter(header.id);
+        // SAFETY: `complete` drops the guard before it gives up the live reference, and after `stop`
+        // in `poll` comes no code of the user's.
+        let current = unsafe { current::enter(raw) };
         match header.state.start() {
             Start::Cancel => {
                 // SAFETY: between `start` and `complete` the stage is ours.
-                unsafe { cancel(raw) };
+                unsafe { cancel(raw, current) };
                 Ran::Done
             }
             // SAFETY: between `start` and `stop` or `complete` the stage is ours.
-            Start::Poll => unsafe { poll(raw) },
+            Start::Poll => unsafe { poll(raw, current) },
         }
     }
 }
@@ -111,7 +119,7 @@ impl Runnable {
 ///
 /// `start` has made the stage the caller's.
 #[inline]
-unsafe fn poll(raw: NonNull<Header>) -> Ran {
+unsafe fn poll(raw: NonNull<Header>, current: Restore) -> Ran {
     // SAFETY: the live reference is ours to give up, so the cell lives until we do.
     unsafe {
         let header = raw.as_ref();
@@ -129,7 +137,7 @@ unsafe fn poll(raw: NonNull<Header>) -> Ran {
             Polled::Finished => Finish::Finished,
             Polled::Panicked => Finish::Panicked,
         };
-        complete(raw, finish);
+        complete(raw, finish, current);
         Ran::Done
     }
 }
@@ -137,21 +145,21 @@ unsafe fn poll(raw: NonNull<Header>) -> Ran {
 /// # Safety
 ///
 /// `start` has made the stage the caller's.
-unsafe fn cancel(raw: NonNull<Header>) {
+unsafe fn cancel(raw: NonNull<Header>, current: Restore) {
     // SAFETY: as in `poll`.
     unsafe {
         let finish = match (raw.as_ref().vtable.cancel)(raw) {
             Polled::Panicked => Finish::Panicked,
             Polled::Finished | Polled::Pending => Finish::Cancelled,
         };
-        complete(raw, finish);
+        complete(raw, finish, current);
     }
 }
 
 /// # Safety
 ///
 /// The stage is the caller's, and holds an outcome.
-unsafe fn complete(raw: NonNull<Header>, finish: Finish) {
+unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
     // SAFETY: the live reference is ours until `complete` gives it up or leaves it to us; the
     // stage and the waker's slot are ours in the cases that say so.
     unsafe {
@@ -159,8 +167,7 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish) {
         // One that was never admitted was not told of when it was spawned either.
         let admitted = header.home.live.remove(raw);
         if admitted && !header.home.hooks.is_empty() {
-            let info = header.info();
-            header.home.hooks.call(|hooks| hooks.on_finish(&info, finish));
+            header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
         let mut outcome_dropped = false;
         loop {
@@ -173,11 +180,16 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish) {
                     if let Some(waker) = header.join_waker.with_mut(|slot| (*slot).take()) {
                         wake_quietly(waker);
                     }
+                    drop(current);
                     drop(TaskRef::from_raw(raw));
                     return;
                 }
+                // From here on the cell may be gone; nothing but the guard's own drop follows.
                 Complete::Released => return,
-                Complete::Free => return (header.vtable.free)(raw),
+                Complete::Free => {
+                    drop(current);
+                    return (header.vtable.free)(raw);
+                }
             }
         }
     }
@@ -197,11 +209,12 @@ impl Drop for Runnable {
             // The future must neither be dropped here nor forgotten under a reused address.
             return;
         }
-        let _current = current::enter(header.id);
+        // SAFETY: as in `run`.
+        let current = unsafe { current::enter(self.0) };
         // Whatever it says, the future is dropped unpolled.
         let _ = header.state.start();
         // SAFETY: `start` has made the stage ours.
-        unsafe { cancel(self.0) };
+        unsafe { cancel(self.0, current) };
     }
 }
 

@@ -3,11 +3,11 @@
 use super::cell;
 use super::home::{Home, HomeRef, Schedule};
 use super::join::JoinHandle;
+use super::origin::Origin;
 use super::run::Runnable;
 use crate::hooks::TaskId;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -33,19 +33,19 @@ impl Placement {
     }
 }
 
-/// Makes `future` a task of `spawner`.
+/// Makes `future` a task of `spawner`; a mere line means that it is a child of the task that runs.
 #[inline]
 pub(crate) fn spawn<F>(
     spawner: &dyn Spawn,
     future: F,
-    location: &'static Location<'static>,
+    origin: impl Into<Origin>,
 ) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let Placement { home, id } = spawner.place();
-    let raw = cell::allocate(future, home, id, false, location);
+    let raw = cell::allocate(future, home, id, false, origin.into());
     // SAFETY: the cell is new; see `handles`.
     let (task, handle) = unsafe { handles(raw) };
     spawner.submit(task);
@@ -61,7 +61,7 @@ where
 pub(crate) fn spawn_local<F>(
     spawner: &dyn Spawn,
     future: F,
-    location: &'static Location<'static>,
+    origin: impl Into<Origin>,
 ) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -69,7 +69,7 @@ where
 {
     let Placement { home, id } = spawner.place();
     assert!(home.is_here(), "spawn_local was called on another thread than its runtime's");
-    let raw = cell::allocate(future, home, id, true, location);
+    let raw = cell::allocate(future, home, id, true, origin.into());
     // SAFETY: the cell is new; see `handles`. The future is `!Send`, and we are on its thread.
     let (task, handle) = unsafe { handles(raw) };
     spawner.submit(task);

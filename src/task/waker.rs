@@ -101,8 +101,7 @@ impl Drop for TaskRef {
 #[inline]
 fn schedule(task: Runnable, header: &Header) {
     if !header.home.hooks.is_empty() {
-        let info = header.info();
-        header.home.hooks.call(|hooks| hooks.on_wake(&info));
+        header.tell(|hooks, info| hooks.on_wake(info));
     }
     header.home.schedule(task);
 }

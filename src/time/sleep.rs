@@ -71,6 +71,11 @@ fn no_runtime() -> ! {
     panic!("a sleep was made or polled where no runtime runs: do it inside block_on or a task");
 }
 
+#[cold]
+fn ended() -> ! {
+    panic!("a sleep was polled in a runtime that has ended: enter another one, or none");
+}
+
 /// The future of [`sleep`] and [`sleep_until`].
 ///
 /// Its timer belongs to the runtime in which it was last polled, and fires while that runs; polling it
@@ -179,6 +184,9 @@ impl Sleep {
                     if context::runs_here(runtime) {
                         // It is ending, and this is among the last things that it does.
                         return Poll::Pending;
+                    }
+                    if context::current().is_ok_and(|current| current.runtime() == runtime) {
+                        ended();
                     }
                 }
             }

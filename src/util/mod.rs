@@ -1,9 +1,11 @@
 //! Small structures that several rooms share.
 
 mod list;
+mod rng;
 mod wake_list;
 
 pub(crate) use list::{List, Node};
+pub(crate) use rng::Rng;
 pub(crate) use wake_list::{WakeList, wake_quietly};
 
 use std::any::Any;

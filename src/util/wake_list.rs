@@ -1,6 +1,6 @@
 //! Wakers on their way from under a lock to the place where they may be called.
 
-use super::contain;
+use super::{Rng, contain};
 use std::task::Waker;
 
 /// Wakers that were collected under a lock and are woken after it is released.
@@ -28,6 +28,17 @@ impl WakeList {
             self.first = Some(waker);
         } else {
             self.rest.push(waker);
+        }
+    }
+
+    /// Gives the wakers another order.
+    pub(crate) fn shuffle(&mut self, rng: &mut Rng) {
+        if let (Some(first), false) = (&mut self.first, self.rest.is_empty()) {
+            // All are in the vector while it is shuffled, and the last stands for the first.
+            let last = self.rest.len();
+            self.rest.push(std::mem::replace(first, Waker::noop().clone()));
+            rng.shuffle(&mut self.rest);
+            *first = self.rest.swap_remove(last);
         }
     }
 
@@ -86,5 +97,24 @@ mod tests {
         list.wake_all();
         assert_eq!(list.len(), 0);
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn shuffling_loses_none_and_moves_the_first_too() {
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let (tx, rx) = mpsc::channel();
+            let mut list = WakeList::new();
+            for n in 0..4 {
+                list.push(Waker::from(std::sync::Arc::new(Tell(tx.clone(), n))));
+            }
+            list.shuffle(&mut super::Rng::new(seed));
+            list.wake_all();
+            let mut woken: Vec<_> = rx.try_iter().collect();
+            firsts.insert(woken[0]);
+            woken.sort_unstable();
+            assert_eq!(woken, [0, 1, 2, 3]);
+        }
+        assert_eq!(firsts.len(), 4);
     }
 }

@@ -87,6 +87,13 @@ impl Levels {
         self.head(slot).filter(|head| self.last(slot) == Some(*head))
     }
 
+    /// The deadlines of a list.
+    pub(super) fn deadlines<T>(&self, slab: &Slab<T>, slot: Slot) -> impl Iterator<Item = u64> {
+        let head = self.head(slot);
+        let next = |index: &u32| Some(slab.entry(*index).next).filter(|next| *next != NIL);
+        std::iter::successors(head, next).map(|index| slab.entry(index).deadline)
+    }
+
     /// Puts a timer, which says that it is in `slot`, at the end of its list.
     #[inline]
     pub(super) fn push_back<T>(&mut self, slab: &mut Slab<T>, slot: Slot, index: u32) {

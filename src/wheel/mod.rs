@@ -142,6 +142,15 @@ impl<T> Wheel<T> {
         })
     }
 
+    /// The earliest deadline, or `elapsed` if that has passed; `None` if there is no timer.
+    ///
+    /// Unlike [`next_expiration`](Self::next_expiration) it costs a step for each timer that shares the
+    /// slot of the earliest.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        let earliest = self.levels.deadlines(&self.slab, self.levels.first()?).min()?;
+        Some(earliest.max(self.elapsed))
+    }
+
     /// The time that the wheel has reached.
     #[inline]
     pub(crate) fn elapsed(&self) -> u64 {

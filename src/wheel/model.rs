@@ -169,6 +169,9 @@ impl Pair {
         assert_eq!(wheel.elapsed(), self.elapsed);
         assert_eq!(wheel.len(), self.waiting.len());
         assert_eq!(wheel.is_empty(), self.waiting.is_empty());
+        let first = self.waiting.first_key_value();
+        let first = first.map(|(&(deadline, _), _)| deadline.max(self.elapsed));
+        assert_eq!(wheel.earliest(), first);
         let next = wheel.next_expiration();
         match self.waiting.first_key_value() {
             None => assert_eq!(next, None),

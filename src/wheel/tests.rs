@@ -67,7 +67,7 @@ fn time_that_goes_backwards_does_nothing() {
     let mut wheel = Wheel::new(100);
     insert(&mut wheel, 50, "late");
     assert_eq!(expire(&mut wheel, 99), [""; 0]);
-    assert_eq!(wheel.elapsed(), 100);
+    assert_eq!((wheel.elapsed(), wheel.earliest()), (100, Some(100)));
     assert_eq!(expire(&mut wheel, 100), ["late"]);
 }
 
@@ -107,6 +107,7 @@ fn neighbours_in_a_slot_are_broken_up_on_the_way() {
     insert(&mut wheel, 64 * 64 + 70, 1);
     insert(&mut wheel, 64 * 64 + 65, 2);
     assert_eq!(wheel.next_expiration(), Some(64 * 64));
+    assert_eq!(wheel.earliest(), Some(64 * 64 + 65));
     assert!(expire(&mut wheel, 64 * 64).is_empty());
     assert_eq!(wheel.next_expiration(), Some(64 * 64 + 64));
     assert!(expire(&mut wheel, 64 * 64 + 64).is_empty());

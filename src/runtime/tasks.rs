@@ -1,0 +1,99 @@
+//! Spawning what a task builder describes.
+
+use crate::context;
+use crate::offload::PoolHandle;
+use crate::task::{self, Builder, JoinHandle};
+use std::future::Future;
+use std::panic::Location;
+
+impl Builder {
+    /// Makes `future` a task of the runtime that runs the calling code; see
+    /// [`spawn`](crate::spawn()).
+    ///
+    /// # Panics
+    ///
+    /// Outside `block_on` and tasks; enter the runtime with [`Handle::enter`](crate::Handle::enter)
+    /// there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mainspring::block_on(async {
+    /// let task = mainspring::task::Builder::new().name("adder").spawn(async { 1 + 1 });
+    /// assert_eq!(task.await.unwrap(), 2);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match context::current() {
+            Ok(current) => task::spawn(&*current.spawn, future, self.origin(Location::caller())),
+            Err(_) => no_runtime("spawn"),
+        }
+    }
+
+    /// Makes `future`, which need not be `Send`, a task of the [`LocalRuntime`](crate::LocalRuntime)
+    /// of this thread; see [`spawn_local`](crate::spawn_local()).
+    ///
+    /// # Panics
+    ///
+    /// Outside the `block_on` and the tasks of a `LocalRuntime`.
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        match context::current() {
+            Ok(current) if current.own.as_ref().is_some_and(|own| own.takes_local()) => {
+                task::spawn_local(&*current.spawn, future, self.origin(Location::caller()))
+            }
+            _ => panic!(
+                "task::Builder::spawn_local was called where no LocalRuntime runs: call it inside \
+                 its block_on or tasks"
+            ),
+        }
+    }
+
+    /// Runs `f`, which may block, on a thread of the pool of the runtime that runs the calling code;
+    /// see [`spawn_blocking`](crate::spawn_blocking), whose semantics it has.
+    ///
+    /// # Panics
+    ///
+    /// Outside `block_on`, tasks, and closures such as this; enter the runtime with
+    /// [`Handle::enter`](crate::Handle::enter) there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::task;
+    ///
+    /// # mainspring::block_on(async {
+    /// let task = task::Builder::new().name("hash").spawn_blocking(|| task::name());
+    /// assert_eq!(task.await.unwrap().as_deref(), Some("hash"));
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match context::current() {
+            Ok(current) => PoolHandle::of(&current).spawn(f, self.origin(Location::caller())),
+            Err(_) => no_runtime("spawn_blocking"),
+        }
+    }
+}
+
+#[cold]
+#[track_caller]
+fn no_runtime(method: &str) -> ! {
+    panic!(
+        "task::Builder::{method} was called where no runtime runs: call it inside block_on or a \
+         task, or after Handle::enter"
+    );
+}

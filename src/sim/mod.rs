@@ -1,0 +1,60 @@
+//! Tests that run the same way each time, under as many orders of events as one likes.
+//!
+//! What goes wrong only if two tasks take their steps in a certain order is not found by running a
+//! test once, and not found again by running it twice. [`check`] runs a test under many seeds, each in
+//! a fresh [deterministic](crate::LocalBuilder::deterministic) runtime: virtual time, and an order of
+//! tasks, wakes and ties that is drawn from the seed. A seed that fails fails every time.
+//!
+//! # In a test
+//!
+//! ```
+//! use mainspring::sim;
+//! use mainspring::sync::oneshot;
+//! use mainspring::time::{sleep, timeout};
+//! use std::time::Duration;
+//!
+//! # /*
+//! #[test]
+//! # */
+//! fn the_answer_comes_in_time() {
+//!     sim::check(0..200, || async {
+//!         let (tx, rx) = oneshot::channel();
+//!         let server = mainspring::spawn(async move {
+//!             sleep(Duration::from_secs(3)).await;
+//!             tx.send(42).unwrap();
+//!         });
+//!         assert_eq!(timeout(Duration::from_secs(5), rx).await.unwrap(), Ok(42));
+//!         server.await.unwrap();
+//!     });
+//! }
+//! # the_answer_comes_in_time();
+//! ```
+//!
+//! The test fails with the seed in its message, after printing the last events. To run just that seed
+//! again, under a debugger say, give it in the environment:
+//!
+//! ```text
+//! MAINSPRING_SEED=137 cargo test the_answer_comes_in_time
+//! ```
+//!
+//! Only a panic of the test's own future counts: await the handles of its tasks, and unwrap what they
+//! say. What lies beyond the seed is listed at [`deterministic`](crate::LocalBuilder::deterministic).
+//!
+//! # Deadlocks
+//!
+//! Where nothing can run, and time cannot move because no timer is armed or because it is
+//! [paused](crate::time::pause), only the outside can help: a socket, or another thread. The check
+//! waits for that in real time, for one second (see [`Sim::patience`]), and then reports a deadlock.
+//! It also reports one million polls during which time stood still (see [`Sim::polls`]).
+//!
+//! # Traces
+//!
+//! [`run`] gives a [`Trace`] beside the output: what the runtime did, as text, the same for two runs of
+//! one seed.
+
+mod check;
+mod recorder;
+mod trace;
+
+pub use check::{Sim, check, run};
+pub use trace::Trace;

@@ -11,7 +11,7 @@ use mainspring::{block_on, spawn_local, yield_now};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::rc::Rc;
@@ -184,10 +184,16 @@ fn a_descriptor_is_watched_once_and_a_copy_beside_it() {
 #[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 fn what_cannot_be_watched_is_an_error() {
     in_runtime(|| async {
-        let file = AsyncFd::new(OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap()));
+        let file = AsyncFd::new(std::os::fd::OwnedFd::from(
+            std::fs::File::open("/proc/self/exe").unwrap(),
+        ));
         let error = file.readable().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "as epoll_ctl says");
     });
+}
+
+#[test]
+fn without_a_runtime_nobody_can_wait() {
     within(|| {
         let (fd, _far) = pair();
         let polled = pin!(fd.readable()).poll(&mut Context::from_waker(Waker::noop()));

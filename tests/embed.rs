@@ -2,14 +2,16 @@
 #![cfg(not(any(loom, mio_unsupported_force_poll_poll)))]
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/host.rs"]
+mod host;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use host::{drain, host_until, is_readable, runtime, waits};
 use mainspring::io::AsyncFd;
 use mainspring::net::TcpListener;
 use mainspring::time::{Instant, sleep};
 use mainspring::{Budget, LocalRuntime, TurnError, spawn_local, yield_now};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -22,42 +24,6 @@ use watchdog::within;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-fn runtime() -> LocalRuntime {
-    LocalRuntime::builder().build().unwrap()
-}
-
-fn is_readable(rt: &LocalRuntime) -> bool {
-    waits(rt, Some(Duration::ZERO))
-}
-
-/// A host's wait: whether the descriptor became readable.
-fn waits(rt: &LocalRuntime, limit: Option<Duration>) -> bool {
-    let fd = rt.as_fd();
-    let limit = limit.map(|limit| Timespec::try_from(limit).unwrap());
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    poll(&mut fds, limit.as_ref()).unwrap() > 0
-}
-
-/// Turns until there is nothing more to do.
-fn drain(rt: &LocalRuntime) -> usize {
-    let mut polled = 0;
-    loop {
-        let report = rt.turn(Budget::new()).unwrap();
-        polled += report.polled;
-        if !report.has_more {
-            return polled;
-        }
-    }
-}
-
-/// A host that watches the descriptor and nothing else.
-fn host_until(rt: &LocalRuntime, done: impl Fn() -> bool) {
-    while !done() {
-        waits(rt, None);
-        rt.turn(Budget::new()).unwrap();
-    }
 }
 
 #[test]

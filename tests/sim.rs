@@ -168,7 +168,9 @@ async fn over_loopback() {
 }
 
 /// Beyond the seed is only when the kernel hands over what was sent, which over loopback is at once.
+/// (mio's `poll` back end tells of several descriptors in the order of a hash map.)
 #[test]
+#[cfg(not(mio_unsupported_force_poll_poll))]
 fn a_trace_over_loopback_is_the_same_too() {
     within(|| {
         let trace = |seed| sim::run(seed, over_loopback()).1;

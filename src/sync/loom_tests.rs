@@ -1,5 +1,5 @@
 //! Models of those who wait in a queue: an event's and a semaphore's. Each has one among them that
-//! gives up.
+//! gives up. What all models of this room share is here too.
 
 use super::{Event, Semaphore};
 use crate::primitives::{Arc, AtomicUsize, Ordering, UnsafeCell, thread};
@@ -8,7 +8,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Wake, Waker};
 
-struct Count(AtomicUsize);
+/// A waker that counts.
+pub(super) struct Count(pub(super) AtomicUsize);
 
 impl Wake for Count {
     fn wake(self: std::sync::Arc<Self>) {
@@ -17,7 +18,7 @@ impl Wake for Count {
 }
 
 /// Polls `future` once and drops it.
-fn give_up<F: Future>(future: F) -> Option<F::Output> {
+pub(super) fn give_up<F: Future>(future: F) -> Option<F::Output> {
     let waker = Waker::from(std::sync::Arc::new(Count(AtomicUsize::new(0))));
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -26,7 +27,8 @@ fn give_up<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
+/// Checks `f` with that many preemptions.
+pub(super) fn model(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(f);

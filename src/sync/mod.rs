@@ -11,7 +11,9 @@ pub mod cancel;
 pub mod event;
 pub mod oneshot;
 pub mod semaphore;
+mod sequence;
 mod waiters;
+pub mod watch;
 
 #[doc(inline)]
 pub use cancel::CancelToken;

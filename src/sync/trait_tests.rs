@@ -1,7 +1,7 @@
 //! Which auto traits the public types of this room have: a table, so that none changes unseen.
 
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
-use super::{CancelToken, Event, Semaphore, cancel, event, oneshot};
+use super::{CancelToken, Event, Semaphore, cancel, event, oneshot, watch};
 use std::cell::Cell;
 use std::future::Ready;
 use std::marker::PhantomData;
@@ -90,6 +90,20 @@ fn auto_traits_are_as_the_table_says() {
         cancel::CancelledOwned:          true  true  false false;
         cancel::DropGuard:               true  true  true  true;
         cancel::DropGuardRef<'static>:   true  true  true  true;
+        watch::Sender<u32>:              true  true  true  true;
+        watch::Receiver<u32>:            true  true  true  true;
+        watch::Ref<u32>:                 true  true  true  true;
+        watch::Changed<'static>:         true  true  false false;
+        // A value is shared by all who look at it: it must be fit for that.
+        watch::Sender<SendOnly>:         false false true  true;
+        watch::Receiver<SendOnly>:       false false true  true;
+        watch::Ref<SendOnly>:            false false true  false;
+        watch::Sender<Neither>:          false false true  true;
+        watch::Receiver<Neither>:        false false true  true;
+        watch::Ref<Neither>:             false false true  true;
+        watch::SendError<SendOnly>:      true  false true  true;
+        watch::SendError<Neither>:       false false true  true;
+        watch::RecvError:                true  true  true  true;
         Running<SendOnly>:               true  false false false;
         Running<Neither>:                false false false false;
         oneshot::RecvError:              true  true  true  true;
@@ -130,6 +144,9 @@ fn errors_say_what_happened() {
     drop(sender);
     assert!(receiver.try_recv().unwrap_err().to_string().contains("no value will come"));
     assert!(oneshot::RecvError.to_string().contains("dropped without sending"));
+    let error = watch::Sender::new(1).send(2).unwrap_err();
+    assert!(error.to_string().contains("no receivers") && error.0 == 2);
+    assert!(watch::RecvError.to_string().contains("no other value will come"));
     let semaphore = Semaphore::new(0);
     assert!(semaphore.try_acquire().unwrap_err().to_string().contains("no permit is free"));
     semaphore.close();

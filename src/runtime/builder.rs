@@ -194,8 +194,11 @@ impl LocalBuilder {
             None => Clock::real(),
             Some(_) => Clock::Virtual(VirtualTime::new(patience)),
         };
-        let driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
+        let mut driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
+        if let Some(seed) = self.seed {
+            driver = driver.with_seed(seed);
+        }
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
         let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {

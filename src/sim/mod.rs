@@ -40,6 +40,9 @@
 //! Only a panic of the test's own future counts: await the handles of its tasks, and unwrap what they
 //! say. What lies beyond the seed is listed at [`deterministic`](crate::LocalBuilder::deterministic).
 //!
+//! What a test does at random it draws by [`random`] and [`random_below`], so that it too follows from
+//! the seed.
+//!
 //! # Deadlocks
 //!
 //! Where nothing can run, and time cannot move because no timer is armed or because it is
@@ -53,8 +56,10 @@
 //! one seed.
 
 mod check;
+mod random;
 mod recorder;
 mod trace;
 
 pub use check::{Sim, check, run};
+pub use random::{random, random_below};
 pub use trace::Trace;

@@ -5,7 +5,7 @@ mod rng;
 mod wake_list;
 
 pub(crate) use list::{List, Node};
-pub(crate) use rng::Rng;
+pub(crate) use rng::{Rng, SharedRng, below};
 pub(crate) use wake_list::{WakeList, wake_quietly};
 
 use std::any::Any;

@@ -1,5 +1,10 @@
 //! The one source of choices that could go either way.
 
+use crate::primitives::{AtomicU64, Ordering};
+
+/// What the state of a source grows by.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// SplitMix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014,
 /// figure 17, with the finalizer known as Stafford's variant 13.
 ///
@@ -16,21 +21,14 @@ impl Rng {
     /// The next 64 bits.
     #[inline]
     pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0 = self.0.wrapping_add(GAMMA);
+        mix(self.0)
     }
 
     /// A number below `bound`; 0 if that is 0.
-    ///
-    /// By a multiplication instead of a division, as Lemire describes ("Fast Random Integer
-    /// Generation in an Interval", 2019), without the step that removes the bias, which is below
-    /// `bound` / 2⁶⁴.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.next_u64()) * (bound as u128);
-        (wide >> 64) as usize
+        below(self.next_u64(), bound as u64) as usize
     }
 
     /// Puts the items into a random order, each with the same chance (Fisher and Yates; Durstenfeld,
@@ -42,9 +40,39 @@ impl Rng {
     }
 }
 
+/// An [`Rng`] that several threads draw from: each draw is one addition.
+#[derive(Debug)]
+pub(crate) struct SharedRng(AtomicU64);
+
+impl SharedRng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next 64 bits.
+    pub(crate) fn next_u64(&self) -> u64 {
+        mix(self.0.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA))
+    }
+}
+
+/// Makes of 64 random bits a number below `bound`; 0 if that is 0.
+///
+/// By a multiplication instead of a division, as Lemire describes ("Fast Random Integer Generation
+/// in an Interval", 2019), without the step that removes the bias, which is below `bound` / 2⁶⁴.
+#[inline]
+pub(crate) fn below(bits: u64, bound: u64) -> u64 {
+    ((u128::from(bits) * u128::from(bound)) >> 64) as u64
+}
+
+fn mix(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Rng;
+    use super::{Rng, SharedRng};
     use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
     #[test]
@@ -60,6 +88,8 @@ mod tests {
             16_408_922_859_458_223_821,
         ];
         assert_eq!(first, published);
+        let shared = SharedRng::new(1_234_567);
+        assert_eq!(first, (0..5).map(|_| shared.next_u64()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! other code of the user runs, while a lock of this module is held.
 
 pub mod cancel;
+mod blocking;
 pub mod event;
 pub mod oneshot;
 pub mod semaphore;

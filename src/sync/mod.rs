@@ -7,8 +7,9 @@
 //! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
 //! other code of the user runs, while a lock of this module is held.
 
-pub mod cancel;
 mod blocking;
+pub mod broadcast;
+pub mod cancel;
 pub mod event;
 pub mod oneshot;
 pub mod semaphore;
@@ -54,6 +55,49 @@ mod trait_tests;
 /// fn shorten<'a>(sender: Sender<&'static str>) -> Sender<&'a str> {
 ///     sender
 /// }
+/// ```
+///
+/// A value that many receivers look at, or clone, at the same time must be fit for that:
+///
+/// ```compile_fail,E0277
+/// use std::cell::Cell;
+/// let (sender, mut receiver) = mainspring::sync::broadcast::channel::<Cell<u32>>(1);
+/// std::thread::spawn(move || receiver.try_recv());
+/// # drop(sender);
+/// ```
+///
+/// ```compile_fail,E0277
+/// use std::cell::Cell;
+/// let (sender, receiver) = mainspring::sync::watch::channel(Cell::new(1));
+/// std::thread::spawn(move || drop(receiver.borrow()));
+/// # drop(sender);
+/// ```
+///
+/// Nor is a snapshot of such a value sent:
+///
+/// ```compile_fail,E0277
+/// use std::cell::Cell;
+/// let (_sender, receiver) = mainspring::sync::watch::channel(Cell::new(1));
+/// let snapshot = receiver.borrow();
+/// std::thread::spawn(move || drop(snapshot));
+/// ```
+///
+/// A future of the next message is the only one that receives:
+///
+/// ```compile_fail,E0499
+/// let (_sender, mut receiver) = mainspring::sync::broadcast::channel::<u32>(1);
+/// let first = receiver.recv();
+/// let second = receiver.recv();
+/// drop((first, second));
+/// ```
+///
+/// One who waits for a token does not outlive it:
+///
+/// ```compile_fail,E0505
+/// let token = mainspring::sync::CancelToken::new();
+/// let wait = token.cancelled();
+/// drop(token);
+/// drop(wait);
 /// ```
 ///
 /// A permit does not outlive its semaphore:

@@ -1,7 +1,7 @@
 //! Which auto traits the public types of this room have: a table, so that none changes unseen.
 
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
-use super::{CancelToken, Event, Semaphore, cancel, event, oneshot, watch};
+use super::{CancelToken, Event, Semaphore, broadcast, cancel, event, oneshot, watch};
 use std::cell::Cell;
 use std::future::Ready;
 use std::marker::PhantomData;
@@ -104,6 +104,21 @@ fn auto_traits_are_as_the_table_says() {
         watch::SendError<SendOnly>:      true  false true  true;
         watch::SendError<Neither>:       false false true  true;
         watch::RecvError:                true  true  true  true;
+        broadcast::Sender<u32>:          true  true  true  true;
+        broadcast::WeakSender<u32>:      true  true  true  true;
+        broadcast::Receiver<u32>:        true  true  true  true;
+        broadcast::Recv<'static, u32>:   true  true  false false;
+        // A message is cloned by several receivers at once.
+        broadcast::Sender<SendOnly>:     false false true  true;
+        broadcast::WeakSender<SendOnly>: false false true  true;
+        broadcast::Receiver<SendOnly>:   false false true  true;
+        broadcast::Recv<'static, SendOnly>: false false false false;
+        broadcast::Sender<Neither>:      false false true  true;
+        broadcast::Receiver<Neither>:    false false true  true;
+        broadcast::SendError<SendOnly>:  true  false true  true;
+        broadcast::SendError<Neither>:   false false true  true;
+        broadcast::RecvError:            true  true  true  true;
+        broadcast::TryRecvError:         true  true  true  true;
         Running<SendOnly>:               true  false false false;
         Running<Neither>:                false false false false;
         oneshot::RecvError:              true  true  true  true;
@@ -138,6 +153,32 @@ fn every_type_has_a_debug_form() {
 }
 
 #[test]
+fn tokens_and_channels_of_many_have_debug_forms() {
+    let token = CancelToken::new();
+    let (sender, mut receiver) = broadcast::channel::<Neither>(1);
+    let (latest, mut seen) = watch::channel::<Neither>(Rc::new(7));
+    let shown = format!(
+        "{token:?} {:?} {:?} {:?} {:?} {:?} {sender:?} {:?} {receiver:?} {latest:?} {seen:?} {:?}",
+        token.cancelled(),
+        token.clone().cancelled_owned(),
+        token.run_until_cancelled(std::future::ready(())),
+        token.drop_guard_ref(),
+        CancelToken::new().drop_guard(),
+        sender.downgrade(),
+        latest.borrow(),
+    );
+    for part in [
+        "CancelToken { is_cancelled: false, .. } Cancelled { .. } CancelledOwned { .. }",
+        "RunUntilCancelled { .. } DropGuardRef { token: Some(CancelToken",
+        "Sender { is_closed: false, .. } WeakSender { strong_count: 1, .. } Receiver { len: 0, .. }",
+        "Sender { is_closed: false, .. } Receiver { has_changed: Ok(false), .. } Ref(7)",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    assert_eq!(format!("{:?} {:?}", receiver.recv(), seen.changed()), "Recv { .. } Changed { .. }");
+}
+
+#[test]
 fn errors_say_what_happened() {
     let (sender, mut receiver) = oneshot::channel::<u32>();
     assert!(receiver.try_recv().unwrap_err().to_string().contains("no value was sent yet"));
@@ -147,6 +188,13 @@ fn errors_say_what_happened() {
     let error = watch::Sender::new(1).send(2).unwrap_err();
     assert!(error.to_string().contains("no receivers") && error.0 == 2);
     assert!(watch::RecvError.to_string().contains("no other value will come"));
+    let (sender, mut receiver) = broadcast::channel(1);
+    let error = broadcast::Sender::new(1).send(2).unwrap_err();
+    assert!(error.to_string().contains("no receivers") && error.0 == 2);
+    assert!(receiver.try_recv().unwrap_err().to_string().contains("no message was sent yet"));
+    assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+    assert!(receiver.try_recv().unwrap_err().to_string().contains("missed 1 messages"));
+    assert!(broadcast::RecvError::Closed.to_string().contains("no other message will come"));
     let semaphore = Semaphore::new(0);
     assert!(semaphore.try_acquire().unwrap_err().to_string().contains("no permit is free"));
     semaphore.close();

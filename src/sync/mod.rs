@@ -8,12 +8,15 @@
 //! other code of the user runs, while a lock of this module is held.
 
 pub mod event;
+pub mod notify;
 pub mod oneshot;
 pub mod semaphore;
 mod waiters;
 
 #[doc(inline)]
 pub use event::Event;
+#[doc(inline)]
+pub use notify::Notify;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 

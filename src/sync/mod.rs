@@ -7,16 +7,22 @@
 //! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
 //! other code of the user runs, while a lock of this module is held.
 
+pub mod barrier;
 pub mod event;
 pub mod notify;
+pub mod once;
 pub mod oneshot;
 pub mod semaphore;
 mod waiters;
 
 #[doc(inline)]
+pub use barrier::{Barrier, BarrierWaitResult};
+#[doc(inline)]
 pub use event::Event;
 #[doc(inline)]
 pub use notify::Notify;
+#[doc(inline)]
+pub use once::{OnceCell, SetOnce};
 #[doc(inline)]
 pub use semaphore::Semaphore;
 

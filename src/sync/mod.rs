@@ -9,6 +9,7 @@
 
 pub mod barrier;
 pub mod event;
+pub mod limiter;
 pub mod notify;
 pub mod once;
 pub mod oneshot;
@@ -19,6 +20,8 @@ mod waiters;
 pub use barrier::{Barrier, BarrierWaitResult};
 #[doc(inline)]
 pub use event::Event;
+#[doc(inline)]
+pub use limiter::CapacityLimiter;
 #[doc(inline)]
 pub use notify::Notify;
 #[doc(inline)]

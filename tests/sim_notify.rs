@@ -53,9 +53,8 @@ impl Model for Bell {
     }
 
     fn left(&mut self, place: Place<Option<By>>) {
-        match (place.stands, place.claim) {
-            (Stands::Served, Some(by @ (By::One | By::Last))) => self.notify(by),
-            _ => {}
+        if let (Stands::Served, Some(by @ (By::One | By::Last))) = (place.stands, place.claim) {
+            self.notify(by);
         }
     }
 }

@@ -10,7 +10,11 @@
 mod blocking;
 pub mod broadcast;
 pub mod cancel;
+pub mod barrier;
 pub mod event;
+pub mod limiter;
+pub mod notify;
+pub mod once;
 pub mod oneshot;
 pub mod semaphore;
 mod sequence;
@@ -19,8 +23,15 @@ pub mod watch;
 
 #[doc(inline)]
 pub use cancel::CancelToken;
+pub use barrier::{Barrier, BarrierWaitResult};
 #[doc(inline)]
 pub use event::Event;
+#[doc(inline)]
+pub use limiter::CapacityLimiter;
+#[doc(inline)]
+pub use notify::Notify;
+#[doc(inline)]
+pub use once::{OnceCell, SetOnce};
 #[doc(inline)]
 pub use semaphore::Semaphore;
 
@@ -116,6 +127,70 @@ mod trait_tests;
 /// let event = mainspring::sync::Event::new();
 /// let wait = event.wait();
 /// drop(event);
+/// drop(wait);
+/// ```
+///
+/// A cell that is shared between threads shares its value, which then must bear that:
+///
+/// ```compile_fail,E0277
+/// let cell = mainspring::sync::OnceCell::from(std::cell::Cell::new(1));
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| cell.get().unwrap().set(2));
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// let once = mainspring::sync::SetOnce::from(std::cell::Cell::new(1));
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| once.get().unwrap().set(2));
+/// });
+/// ```
+///
+/// A value that must stay on its thread does not leave it inside a cell:
+///
+/// ```compile_fail,E0277
+/// let cell = mainspring::sync::OnceCell::from(std::rc::Rc::new(1));
+/// std::thread::spawn(move || drop(cell));
+/// ```
+///
+/// A reference to the value does not outlive the cell, nor that the value is taken:
+///
+/// ```compile_fail,E0502
+/// let mut cell = mainspring::sync::OnceCell::from(String::new());
+/// let value = cell.get();
+/// cell.take();
+/// drop(value);
+/// ```
+///
+/// A cell of values that live long takes none that lives short:
+///
+/// ```compile_fail,E0597
+/// let cell = mainspring::sync::OnceCell::<&'static str>::new();
+/// let short = String::from("short");
+/// let _ = cell.set(&short);
+/// ```
+///
+/// A token does not outlive its limiter, nor one who waits what it waits for:
+///
+/// ```compile_fail,E0597
+/// use mainspring::sync::CapacityLimiter;
+/// let _token = {
+///     let limiter = CapacityLimiter::new(1);
+///     limiter.try_acquire_on_behalf_of(1)
+/// };
+/// ```
+///
+/// ```compile_fail,E0505
+/// let notify = mainspring::sync::Notify::new();
+/// let notified = notify.notified();
+/// drop(notify);
+/// drop(notified);
+/// ```
+///
+/// ```compile_fail,E0505
+/// let barrier = mainspring::sync::Barrier::new(2);
+/// let wait = barrier.wait();
+/// drop(barrier);
 /// drop(wait);
 /// ```
 #[cfg(doctest)]

@@ -2,6 +2,10 @@
 
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
 use super::{CancelToken, Event, Semaphore, broadcast, cancel, event, oneshot, watch};
+use super::{
+    Barrier, BarrierWaitResult, CapacityLimiter, Event, Notify, OnceCell, Semaphore, SetOnce,
+    barrier, event, limiter, notify, once, oneshot,
+};
 use std::cell::Cell;
 use std::future::Ready;
 use std::marker::PhantomData;
@@ -60,6 +64,8 @@ macro_rules! table {
 
 /// Can be sent but not shared.
 type SendOnly = Cell<u32>;
+/// Can be shared but not sent.
+type SyncOnly = std::sync::MutexGuard<'static, u32>;
 /// Can be neither.
 type Neither = Rc<u32>;
 
@@ -123,7 +129,40 @@ fn auto_traits_are_as_the_table_says() {
         Running<Neither>:                false false false false;
         oneshot::RecvError:              true  true  true  true;
         oneshot::TryRecvError:           true  true  true  true;
+        Notify:                          true  true  true  true;
+        notify::Notified<'static>:       true  true  false false;
+        notify::OwnedNotified:           true  true  false false;
+        Barrier:                         true  true  true  true;
+        barrier::Wait<'static>:          true  true  false false;
+        BarrierWaitResult:               true  true  true  true;
+        // All see the same value: who shares the cell shares it.
+        OnceCell<u32>:                   true  true  true  true;
+        OnceCell<SendOnly>:              true  false true  true;
+        OnceCell<SyncOnly>:              false false true  true;
+        OnceCell<Neither>:               false false true  true;
+        &'static OnceCell<Neither>:      false false true  true;
+        once::SetError<u32>:             true  true  true  true;
+        once::SetError<SendOnly>:        true  false true  true;
+        SetOnce<u32>:                    true  true  true  true;
+        SetOnce<SendOnly>:               true  false true  true;
+        SetOnce<SyncOnly>:               false false true  true;
+        SetOnce<Neither>:                false false true  true;
+        once::SetOnceError<SendOnly>:    true  false true  true;
+        CapacityLimiter:                 true  true  true  true;
+        limiter::LimiterToken<'static>:  true  true  true  true;
+        limiter::OwnedLimiterToken:      true  true  true  true;
+        limiter::Acquire<'static>:       true  true  false false;
+        limiter::AcquireOwned:           true  true  false false;
+        limiter::Borrower:               true  true  true  true;
+        limiter::LimiterStatistics:      true  true  true  true;
+        limiter::AcquireError:           true  true  true  true;
+        limiter::TryAcquireError:        true  true  true  true;
     }
+    // A cell shows its value, so it is safe to share past a panic only where the value is.
+    assert!(has!(OnceCell<u32>: IsRefUnwindSafe) && has!(SetOnce<u32>: IsRefUnwindSafe));
+    assert!(!has!(OnceCell<SendOnly>: IsRefUnwindSafe));
+    assert!(!has!(OnceCell<&'static mut u32>: IsUnwindSafe));
+    assert!(has!(Notify: IsRefUnwindSafe) && has!(CapacityLimiter: IsRefUnwindSafe));
     assert!(has!(Event: IsRefUnwindSafe) && has!(Semaphore: IsRefUnwindSafe));
     assert!(has!(oneshot::Receiver<u32>: IsRefUnwindSafe));
     assert!(!has!(SendOnly: IsRefUnwindSafe), "the probe knows a no");
@@ -176,6 +215,55 @@ fn tokens_and_channels_of_many_have_debug_forms() {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
     assert_eq!(format!("{:?} {:?}", receiver.recv(), seen.changed()), "Recv { .. } Changed { .. }");
+fn every_type_that_is_made_of_waiters_has_a_debug_form() {
+    let notify = std::sync::Arc::new(Notify::new());
+    let barrier = Barrier::new(3);
+    let limiter = std::sync::Arc::new(CapacityLimiter::new(3));
+    let shown = format!(
+        "{notify:?} {:?} {:?} {barrier:?} {:?} {:?} {:?} {limiter:?} {:?} {:?} {:?} {:?}",
+        notify.notified(),
+        notify.clone().notified_owned(),
+        barrier.wait(),
+        OnceCell::from(7),
+        SetOnce::from(7),
+        limiter.acquire(),
+        limiter.clone().acquire_owned(),
+        limiter.try_acquire_on_behalf_of(1).unwrap(),
+        limiter.clone().try_acquire_owned_on_behalf_of(2).unwrap(),
+    );
+    for part in [
+        "Notify { is_kept: false, .. } Notified { notify: Notify {",
+        "OwnedNotified { notify: Notify {",
+        "Barrier { size: 3, arrived: 0, .. } Wait { barrier: Some(Barrier {",
+        "OnceCell { value: Some(7), .. } SetOnce { value: Some(7), .. }",
+        "CapacityLimiter { borrowed_tokens: 2, total_tokens: 3, .. } Acquire { borrower: None, .. }",
+        "AcquireOwned { borrower: None, .. } LimiterToken { borrower: Borrower(borrower 1), .. }",
+        "OwnedLimiterToken { borrower: Borrower(borrower 2), .. }",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}
+
+#[test]
+fn errors_of_what_is_set_once_and_of_limiters_say_what_happened() {
+    let cell = OnceCell::from(1);
+    let error = cell.set(2).unwrap_err();
+    assert!(error.to_string().contains("has a value already"));
+    assert_eq!(format!("{error:?}"), "AlreadyInitialized(..)");
+    let error = once::SetError::Initializing(2);
+    assert!(error.to_string().contains("wait for it"));
+    assert_eq!(format!("{error:?}"), "Initializing(..)");
+    let error = SetOnce::from(1).set(2).unwrap_err();
+    assert!(error.to_string().contains("set already"));
+    assert_eq!(format!("{error:?}"), "SetOnceError(..)");
+    let limiter = CapacityLimiter::new(1);
+    assert!(limiter.try_acquire().unwrap_err().to_string().contains("try_acquire_on_behalf_of"));
+    assert!(limiter::AcquireError::NotInTask.to_string().contains("with acquire_on_behalf_of"));
+    let _token = limiter.try_acquire_on_behalf_of(7).unwrap();
+    let error = limiter.try_acquire_on_behalf_of(7).unwrap_err();
+    assert!(error.to_string().starts_with("borrower 7 holds a token of this limiter already"));
+    let error = limiter.try_acquire_on_behalf_of(8).unwrap_err();
+    assert!(error.to_string().contains("no token is free"));
 }
 
 #[test]

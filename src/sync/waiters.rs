@@ -1,6 +1,6 @@
 //! The queue that everything in this room waits in: intrusive, first come first served.
 //!
-//! A primitive owns a `Mutex<Queue<T>>`; each of its futures holds one [`Waiter`]. `T` is what the
+//! A primitive owns a `Queue<T>` in a `Mutex`; each of its futures holds one [`Waiter`]. `T` is what the
 //! primitive wants to know of one that waits (the permits it still lacks, or nothing). The side
 //! that grants calls [`Queue::resolve_front`] under the lock and wakes what it collected after;
 //! the side that waits calls [`Waiter::enqueue`] once, [`Waiter::poll_queued`] from then on, and
@@ -29,6 +29,7 @@
 use crate::primitives::{AtomicU32, Mutex, Ordering, UnsafeCell};
 use crate::util::{List, Node, WakeList};
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 /// Those who wait, in the order in which they came.
@@ -104,6 +105,37 @@ impl<T> Queue<T> {
     pub(super) fn resolve_front(&mut self, outcome: Standing, wakers: &mut WakeList) -> bool {
         debug_assert!(matches!(outcome, Standing::Granted | Standing::Refused));
         let Some(entry) = self.list.pop_front() else { return false };
+        // SAFETY: it was in the list, and is out of it now.
+        unsafe { self.resolve(entry, outcome, wakers) };
+        true
+    }
+
+    /// Shows the item of the one that came last.
+    pub(super) fn with_back<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let entry = self.list.back()?;
+        // SAFETY: `&mut self` is the lock, or proof that nobody shares the queue.
+        Some(entry.inner.with_mut(|inner| f(unsafe { &mut (*inner).item })))
+    }
+
+    /// As [`resolve_front`](Self::resolve_front), with the one that came last.
+    pub(super) fn resolve_back(&mut self, outcome: Standing, wakers: &mut WakeList) -> bool {
+        debug_assert!(matches!(outcome, Standing::Granted | Standing::Refused));
+        let Some(entry) = self.list.pop_back() else { return false };
+        // SAFETY: it was in the list, and is out of it now.
+        unsafe { self.resolve(entry, outcome, wakers) };
+        true
+    }
+
+    /// # Safety
+    ///
+    /// The entry was just taken out of this list.
+    #[inline]
+    unsafe fn resolve(
+        &mut self,
+        entry: NonNull<Entry<T>>,
+        outcome: Standing,
+        wakers: &mut WakeList,
+    ) {
         let entry = entry.as_ptr();
         // SAFETY: the entry is alive until its owner learns the outcome, which is the last thing
         // done to it here; `&mut self` is the lock.
@@ -114,7 +146,6 @@ impl<T> Queue<T> {
                 wakers.push(waker);
             }
         }
-        true
     }
 }
 
@@ -166,10 +197,10 @@ impl<T> Waiter<T> {
     ///
     /// # Safety
     ///
-    /// The waiter was queued in this queue.
-    pub(super) unsafe fn poll_queued(
+    /// The waiter was queued in the queue that lies in this lock.
+    pub(super) unsafe fn poll_queued<L>(
         self: Pin<&Self>,
-        queue: &Mutex<Queue<T>>,
+        lock: &Mutex<L>,
         cx: &mut Context<'_>,
     ) -> Poll<Standing> {
         let mut fresh: Option<Waker> = None;
@@ -178,7 +209,7 @@ impl<T> Waiter<T> {
             if standing != Standing::Queued {
                 return Poll::Ready(standing);
             }
-            let guard = queue.lock();
+            let guard = lock.lock();
             let standing = self.standing();
             if standing != Standing::Queued {
                 drop(guard);
@@ -223,7 +254,7 @@ impl<T> Waiter<T> {
         self.entry().inner.with_mut(|inner| unsafe { (*inner).waker.take() })
     }
 
-    /// Shows the item of a waiter that [left](Self::leave).
+    /// Shows the item of a waiter that [left](Self::leave), or that was resolved.
     ///
     /// # Safety
     ///

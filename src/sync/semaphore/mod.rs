@@ -25,6 +25,10 @@ use word::{Claimed, Taken, Word};
 /// Taking a permit that is free is one compare-exchange, and giving it back, when nobody waits, one
 /// addition. It needs no runtime.
 ///
+/// Take a [`CapacityLimiter`](super::CapacityLimiter) where a number of tasks is limited, and the
+/// limit is to be changed while they run or to tell who holds it: a task that asks twice gets an
+/// error there, and waits for itself here.
+///
 /// # Examples
 ///
 /// At most two at a time:

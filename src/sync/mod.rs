@@ -7,6 +7,7 @@
 //! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
 //! other code of the user runs, while a lock of this module is held.
 
+mod blocking;
 pub mod event;
 pub mod oneshot;
 pub mod semaphore;

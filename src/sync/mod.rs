@@ -9,12 +9,15 @@
 
 mod blocking;
 pub mod event;
+pub mod mutex;
 pub mod oneshot;
 pub mod semaphore;
 mod waiters;
 
 #[doc(inline)]
 pub use event::Event;
+#[doc(inline)]
+pub use mutex::Mutex;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 

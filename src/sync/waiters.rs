@@ -28,6 +28,7 @@
 
 use crate::primitives::{AtomicU32, Mutex, Ordering, UnsafeCell};
 use crate::util::{List, Node, WakeList};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -70,7 +71,8 @@ struct Entry<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    // INVARIANT: `Some` exactly while the waiter is queued.
+    // INVARIANT: `None` unless the waiter is queued. `Some` while it is, except between
+    // `take_front_waker` and the next poll: a wake is under way then.
     waker: Option<Waker>,
     item: T,
 }
@@ -115,6 +117,20 @@ impl<T> Queue<T> {
             }
         }
         true
+    }
+
+    /// Takes the waker of the one that waits longest, which keeps its place and has to be polled.
+    ///
+    /// `None` also when it was taken before, and the waiter was not polled since.
+    pub(super) fn take_front_waker(&mut self) -> Option<Waker> {
+        let entry = self.list.front()?;
+        // SAFETY: `&mut self` is the lock.
+        entry.inner.with_mut(|inner| unsafe { (*inner).waker.take() })
+    }
+
+    /// Whether `waiter` is the one that waits longest.
+    pub(super) fn is_front(&self, waiter: &Waiter<T>) -> bool {
+        self.list.front().is_some_and(|entry| std::ptr::eq(entry, waiter.entry()))
     }
 }
 
@@ -172,17 +188,40 @@ impl<T> Waiter<T> {
         queue: &Mutex<Queue<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<Standing> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.poll_queued_or(queue, cx, |_| ControlFlow::Continue(())) }
+    }
+
+    /// As [`poll_queued`](Self::poll_queued), but lets a waiter that is still queued serve itself.
+    ///
+    /// `take` runs under the lock. It breaks, with what [`leave`](Self::leave) returned, when it
+    /// took the waiter out of the queue with what it waits for: the answer is `Granted` then.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was queued in this queue.
+    pub(super) unsafe fn poll_queued_or(
+        self: Pin<&Self>,
+        queue: &Mutex<Queue<T>>,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut Queue<T>) -> ControlFlow<Option<Waker>>,
+    ) -> Poll<Standing> {
         let mut fresh: Option<Waker> = None;
         loop {
             let standing = self.standing();
             if standing != Standing::Queued {
                 return Poll::Ready(standing);
             }
-            let guard = queue.lock();
+            let mut guard = queue.lock();
             let standing = self.standing();
             if standing != Standing::Queued {
                 drop(guard);
                 return Poll::Ready(standing);
+            }
+            if let ControlFlow::Break(old) = take(&mut guard) {
+                drop(guard);
+                drop(old);
+                return Poll::Ready(Standing::Granted);
             }
             let (settled, old) = self.entry().inner.with_mut(|inner| {
                 // SAFETY: the lock of the queue is held.
@@ -207,7 +246,8 @@ impl<T> Waiter<T> {
 
     /// Takes the waiter out of the queue, and returns its waker, to be dropped after the lock.
     ///
-    /// `None` when the waiter is not queued any more: it was resolved in the meantime.
+    /// `None` when the waiter is not queued any more, as it was resolved in the meantime; and when
+    /// its waker was [taken](Queue::take_front_waker).
     ///
     /// # Safety
     ///

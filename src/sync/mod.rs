@@ -8,16 +8,22 @@
 //! other code of the user runs, while a lock of this module is held.
 
 mod blocking;
+pub mod condvar;
 pub mod event;
 pub mod mutex;
 pub mod oneshot;
+pub mod rwlock;
 pub mod semaphore;
 mod waiters;
 
 #[doc(inline)]
+pub use condvar::Condvar;
+#[doc(inline)]
 pub use event::Event;
 #[doc(inline)]
 pub use mutex::Mutex;
+#[doc(inline)]
+pub use rwlock::RwLock;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 

@@ -263,7 +263,7 @@ impl<T> Waiter<T> {
         self.entry().inner.with_mut(|inner| unsafe { (*inner).waker.take() })
     }
 
-    /// Shows the item of a waiter that [left](Self::leave).
+    /// Shows the item of a waiter that is not queued any more: it [left](Self::leave), or was resolved.
     ///
     /// # Safety
     ///

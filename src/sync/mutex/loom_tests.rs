@@ -30,7 +30,7 @@ fn loom_mutex_unlock_meets_one_that_begins_to_wait() {
 
 #[test]
 fn loom_mutex_two_wait_and_one_gives_up() {
-    model(2, || {
+    model(3, || {
         let mutex = Arc::new(Mutex::new(0));
         let held = mutex.try_lock().unwrap();
         let quitter = spawn(&mutex, |mutex| drop(give_up(mutex.lock())));
@@ -99,7 +99,7 @@ fn loom_mutex_front_gives_up_between_the_wake_and_the_hand_over() {
 
 #[test]
 fn loom_mutex_wake_of_one_that_gives_up_goes_on_beside_a_newcomer() {
-    model(2, || {
+    model(3, || {
         let mutex = Arc::new(Mutex::new(0));
         let held = mutex.try_lock().unwrap();
         let noop = Waker::noop();

@@ -30,14 +30,6 @@ impl Rng {
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         below(self.next_u64(), bound as u64) as usize
     }
-
-    /// Puts the items into a random order, each with the same chance (Fisher and Yates; Durstenfeld,
-    /// algorithm 235, 1964).
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end + 1));
-        }
-    }
 }
 
 /// An [`Rng`] that several threads draw from: each draw is one addition.
@@ -73,7 +65,7 @@ fn mix(state: u64) -> u64 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Rng, SharedRng};
-    use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::{prop_assert, proptest};
 
     #[test]
     fn the_published_answers() {
@@ -92,34 +84,11 @@ mod tests {
         assert_eq!(first, (0..5).map(|_| shared.next_u64()).collect::<Vec<_>>());
     }
 
-    #[test]
-    fn every_order_comes_about_equally_often() {
-        let mut rng = Rng::new(1);
-        let mut seen = std::collections::BTreeMap::new();
-        for _ in 0..24_000 {
-            let mut items = [0, 1, 2, 3];
-            rng.shuffle(&mut items);
-            *seen.entry(items).or_insert(0) += 1;
-        }
-        assert_eq!(seen.len(), 24);
-        // Six standard deviations of a count with the mean 1,000.
-        assert!(seen.values().all(|&count| (810..1190).contains(&count)), "{seen:?}");
-    }
-
     proptest! {
         #[test]
         fn below_its_bound(seed: u64, bound in 1_usize..) {
             let mut rng = Rng::new(seed);
             prop_assert!((0..100).all(|_| rng.below(bound) < bound));
-        }
-
-        #[test]
-        fn shuffling_keeps_the_items(seed: u64, mut items in prop::collection::vec(0..9_u8, 0..50)) {
-            let mut shuffled = items.clone();
-            Rng::new(seed).shuffle(&mut shuffled);
-            shuffled.sort_unstable();
-            items.sort_unstable();
-            prop_assert_eq!(shuffled, items);
         }
     }
 }

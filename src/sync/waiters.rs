@@ -4,7 +4,8 @@
 //! primitive wants to know of one that waits (the permits it still lacks, or nothing). The side
 //! that grants calls [`Queue::resolve_front`] under the lock and wakes what it collected after;
 //! the side that waits calls [`Waiter::enqueue`] once, [`Waiter::poll_queued`] from then on, and
-//! [`Waiter::leave`] in its `Drop`.
+//! [`Waiter::leave`] in its `Drop`. Where the one that waits longest is to help itself, it is woken
+//! by [`Queue::take_front_waker`], and polls with [`Waiter::poll_queued_or`].
 //!
 //! # Why this is sound
 //!
@@ -263,7 +264,7 @@ impl<T> Waiter<T> {
         self.entry().inner.with_mut(|inner| unsafe { (*inner).waker.take() })
     }
 
-    /// Shows the item of a waiter that is not queued any more: it [left](Self::leave), or was resolved.
+    /// Shows the item of a waiter that is queued no more: it [left](Self::leave), or was resolved.
     ///
     /// # Safety
     ///

@@ -177,7 +177,9 @@ impl RawMutex {
         }
         drop(queue);
         drop(old);
-        next.map(wake_quietly);
+        if let Some(waker) = next {
+            wake_quietly(waker);
+        }
     }
 }
 

@@ -200,7 +200,9 @@ impl<T: ?Sized> Mutex<T> {
     /// Inside a task, whose thread it would block. Await [`lock`](Self::lock) there.
     #[track_caller]
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
-        blocking::block_on(self.lock(), "Mutex::blocking_lock", "await `lock()`")
+        let (call, instead) = ("Mutex::blocking_lock", "await `lock()`");
+        blocking::refuse_in_task(call, instead);
+        self.try_lock().unwrap_or_else(|_| blocking::block_on(self.lock(), call, instead))
     }
 
     /// As [`blocking_lock`](Self::blocking_lock), with a guard that keeps the mutex alive.
@@ -210,7 +212,12 @@ impl<T: ?Sized> Mutex<T> {
     /// Inside a task, whose thread it would block. Await [`lock_owned`](Self::lock_owned) there.
     #[track_caller]
     pub fn blocking_lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
-        blocking::block_on(self.lock_owned(), "Mutex::blocking_lock_owned", "await `lock_owned()`")
+        let (call, instead) = ("Mutex::blocking_lock_owned", "await `lock_owned()`");
+        blocking::refuse_in_task(call, instead);
+        if self.raw.try_lock() {
+            return OwnedMutexGuard::new(self);
+        }
+        blocking::block_on(self.lock_owned(), call, instead)
     }
 
     /// The value, without locking: as the caller alone has the mutex, nobody else has the value.

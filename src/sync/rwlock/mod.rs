@@ -252,7 +252,9 @@ impl<T: ?Sized> RwLock<T> {
     /// Inside a task, whose thread it would block. Await [`read`](Self::read) there.
     #[track_caller]
     pub fn blocking_read(&self) -> RwLockReadGuard<'_, T> {
-        blocking::block_on(self.read(), "RwLock::blocking_read", "await `read()`")
+        let (call, instead) = ("RwLock::blocking_read", "await `read()`");
+        blocking::refuse_in_task(call, instead);
+        self.try_read().unwrap_or_else(|_| blocking::block_on(self.read(), call, instead))
     }
 
     /// Locks the value for writing on a thread that may block, which sleeps until it has it.
@@ -262,7 +264,9 @@ impl<T: ?Sized> RwLock<T> {
     /// Inside a task, whose thread it would block. Await [`write`](Self::write) there.
     #[track_caller]
     pub fn blocking_write(&self) -> RwLockWriteGuard<'_, T> {
-        blocking::block_on(self.write(), "RwLock::blocking_write", "await `write()`")
+        let (call, instead) = ("RwLock::blocking_write", "await `write()`");
+        blocking::refuse_in_task(call, instead);
+        self.try_write().unwrap_or_else(|_| blocking::block_on(self.write(), call, instead))
     }
 
     /// The value, without locking: as the caller alone has the lock, nobody else has the value.

@@ -4,34 +4,45 @@
 //! [budget](crate::coop) when a task of this crate polls it. Nothing here has a timeout: wrap the
 //! future in one. Dropping a future that waits gives up its place, and loses nothing else.
 //!
-//! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
-//! other code of the user runs, while a lock of this module is held.
+//! Whoever waits, waits in order: first come, first served; only past those who wait for a [`Mutex`]
+//! one may come, and once. No waker is woken or dropped, and no other code of the user runs, while a
+//! lock of this module is held.
 
+pub mod barrier;
 mod blocking;
 pub mod broadcast;
 pub mod cancel;
-pub mod barrier;
+pub mod condvar;
 pub mod event;
 pub mod limiter;
+pub mod mutex;
 pub mod notify;
 pub mod once;
 pub mod oneshot;
+pub mod rwlock;
 pub mod semaphore;
 mod sequence;
 mod waiters;
 pub mod watch;
 
 #[doc(inline)]
-pub use cancel::CancelToken;
 pub use barrier::{Barrier, BarrierWaitResult};
+#[doc(inline)]
+pub use cancel::CancelToken;
+#[doc(inline)]
+pub use condvar::Condvar;
 #[doc(inline)]
 pub use event::Event;
 #[doc(inline)]
 pub use limiter::CapacityLimiter;
 #[doc(inline)]
+pub use mutex::Mutex;
+#[doc(inline)]
 pub use notify::Notify;
 #[doc(inline)]
 pub use once::{OnceCell, SetOnce};
+#[doc(inline)]
+pub use rwlock::RwLock;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 
@@ -136,6 +147,22 @@ mod trait_tests;
 /// let cell = mainspring::sync::OnceCell::from(std::cell::Cell::new(1));
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| cell.get().unwrap().set(2));
+/// A mutex of a value that cannot be sent is not shared with another thread:
+///
+/// ```compile_fail,E0277
+/// let mutex = mainspring::sync::Mutex::new(std::rc::Rc::new(1));
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| drop(mutex.try_lock()));
+/// });
+/// ```
+///
+/// A guard of a value that cannot be shared is not shared, nor is one of a part of it:
+///
+/// ```compile_fail,E0277
+/// let mutex = mainspring::sync::Mutex::new(std::cell::Cell::new(1));
+/// let guard = mutex.try_lock().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| guard.set(2));
 /// });
 /// ```
 ///
@@ -191,6 +218,116 @@ mod trait_tests;
 /// let barrier = mainspring::sync::Barrier::new(2);
 /// let wait = barrier.wait();
 /// drop(barrier);
+/// use mainspring::sync::mutex::MutexGuard;
+/// let mutex = mainspring::sync::Mutex::new((std::cell::Cell::new(1), 2));
+/// let guard = MutexGuard::map(mutex.try_lock().unwrap(), |pair| &mut pair.0);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| guard.set(2));
+/// });
+/// ```
+///
+/// What a guard was mapped to is sent only if it can be, whatever the mutex is of:
+///
+/// ```compile_fail,E0277
+/// use mainspring::sync::mutex::MutexGuard;
+/// let mutex = mainspring::sync::Mutex::new(1);
+/// let guard = MutexGuard::map(mutex.try_lock().unwrap(), |_| {
+///     Box::leak(Box::new(std::rc::Rc::new(1)))
+/// });
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// use mainspring::sync::mutex::OwnedMutexGuard;
+/// let mutex = std::sync::Arc::new(mainspring::sync::Mutex::new(1));
+/// let guard = OwnedMutexGuard::map(mutex.try_lock_owned().unwrap(), |_| {
+///     Box::leak(Box::new(std::rc::Rc::new(1)))
+/// });
+/// std::thread::spawn(move || drop(guard));
+/// ```
+///
+/// A write guard, which can become one that reads beside others, is not sent to where the value must
+/// not be shared:
+///
+/// ```compile_fail,E0277
+/// let lock = mainspring::sync::RwLock::new(std::cell::Cell::new(1));
+/// let guard = lock.try_write().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// let lock = mainspring::sync::RwLock::new(std::cell::Cell::new(1));
+/// let guard = lock.try_read().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
+///
+/// A mapped guard, which may write, does not pass for one of a value that lives shorter:
+///
+/// ```compile_fail
+/// use mainspring::sync::mutex::MappedMutexGuard;
+/// fn shorten<'g, 'a>(
+///     guard: MappedMutexGuard<'g, &'static str>,
+/// ) -> MappedMutexGuard<'g, &'a str> {
+///     guard
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use mainspring::sync::mutex::OwnedMappedMutexGuard;
+/// fn shorten<'a>(
+///     guard: OwnedMappedMutexGuard<u32, &'static str>,
+/// ) -> OwnedMappedMutexGuard<u32, &'a str> {
+///     guard
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use mainspring::sync::rwlock::RwLockMappedWriteGuard;
+/// fn shorten<'g, 'a>(
+///     guard: RwLockMappedWriteGuard<'g, &'static str>,
+/// ) -> RwLockMappedWriteGuard<'g, &'a str> {
+///     guard
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use mainspring::sync::rwlock::OwnedRwLockMappedWriteGuard;
+/// fn shorten<'a>(
+///     guard: OwnedRwLockMappedWriteGuard<u32, &'static str>,
+/// ) -> OwnedRwLockMappedWriteGuard<u32, &'a str> {
+///     guard
+/// }
+/// ```
+///
+/// What is locked is not used after the guard, nor the guard after the mutex:
+///
+/// ```compile_fail,E0505
+/// let mutex = mainspring::sync::Mutex::new(1);
+/// let guard = mutex.try_lock().unwrap();
+/// let value = &*guard;
+/// drop(guard);
+/// let _ = *value;
+/// ```
+///
+/// ```compile_fail,E0505
+/// let mutex = mainspring::sync::Mutex::new(1);
+/// let wait = mutex.lock();
+/// drop(mutex);
+/// drop(wait);
+/// ```
+///
+/// The condition variable outlives who waits in it:
+///
+/// ```compile_fail,E0505
+/// let (mutex, condvar) = (mainspring::sync::Mutex::new(1), mainspring::sync::Condvar::new());
+/// let wait = condvar.wait(mutex.try_lock().unwrap());
+/// drop(condvar);
 /// drop(wait);
 /// ```
 #[cfg(doctest)]

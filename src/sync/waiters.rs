@@ -4,7 +4,8 @@
 //! primitive wants to know of one that waits (the permits it still lacks, or nothing). The side
 //! that grants calls [`Queue::resolve_front`] under the lock and wakes what it collected after;
 //! the side that waits calls [`Waiter::enqueue`] once, [`Waiter::poll_queued`] from then on, and
-//! [`Waiter::leave`] in its `Drop`.
+//! [`Waiter::leave`] in its `Drop`. Where the one that waits longest is to help itself, it is woken
+//! by [`Queue::take_front_waker`], and polls with [`Waiter::poll_queued_or`].
 //!
 //! # Why this is sound
 //!
@@ -28,6 +29,7 @@
 
 use crate::primitives::{AtomicU32, Mutex, Ordering, UnsafeCell};
 use crate::util::{List, Node, WakeList};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
@@ -71,7 +73,8 @@ struct Entry<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    // INVARIANT: `Some` exactly while the waiter is queued.
+    // INVARIANT: `None` unless the waiter is queued. `Some` while it is, except between
+    // `take_front_waker` and the next poll: a wake is under way then.
     waker: Option<Waker>,
     item: T,
 }
@@ -147,6 +150,20 @@ impl<T> Queue<T> {
             }
         }
     }
+
+    /// Takes the waker of the one that waits longest, which keeps its place and has to be polled.
+    ///
+    /// `None` also when it was taken before, and the waiter was not polled since.
+    pub(super) fn take_front_waker(&mut self) -> Option<Waker> {
+        let entry = self.list.front()?;
+        // SAFETY: `&mut self` is the lock.
+        entry.inner.with_mut(|inner| unsafe { (*inner).waker.take() })
+    }
+
+    /// Whether `waiter` is the one that waits longest.
+    pub(super) fn is_front(&self, waiter: &Waiter<T>) -> bool {
+        self.list.front().is_some_and(|entry| std::ptr::eq(entry, waiter.entry()))
+    }
 }
 
 impl<T> Waiter<T> {
@@ -203,17 +220,40 @@ impl<T> Waiter<T> {
         lock: &Mutex<L>,
         cx: &mut Context<'_>,
     ) -> Poll<Standing> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.poll_queued_or(lock, cx, |_| ControlFlow::Continue(())) }
+    }
+
+    /// As [`poll_queued`](Self::poll_queued), but lets a waiter that is still queued serve itself.
+    ///
+    /// `take` runs under the lock. It breaks, with what [`leave`](Self::leave) returned, when it
+    /// took the waiter out of the queue with what it waits for: the answer is `Granted` then.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was queued in the queue that lies in this lock.
+    pub(super) unsafe fn poll_queued_or<L>(
+        self: Pin<&Self>,
+        lock: &Mutex<L>,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut L) -> ControlFlow<Option<Waker>>,
+    ) -> Poll<Standing> {
         let mut fresh: Option<Waker> = None;
         loop {
             let standing = self.standing();
             if standing != Standing::Queued {
                 return Poll::Ready(standing);
             }
-            let guard = lock.lock();
+            let mut guard = lock.lock();
             let standing = self.standing();
             if standing != Standing::Queued {
                 drop(guard);
                 return Poll::Ready(standing);
+            }
+            if let ControlFlow::Break(old) = take(&mut guard) {
+                drop(guard);
+                drop(old);
+                return Poll::Ready(Standing::Granted);
             }
             let (settled, old) = self.entry().inner.with_mut(|inner| {
                 // SAFETY: the lock of the queue is held.
@@ -238,7 +278,8 @@ impl<T> Waiter<T> {
 
     /// Takes the waiter out of the queue, and returns its waker, to be dropped after the lock.
     ///
-    /// `None` when the waiter is not queued any more: it was resolved in the meantime.
+    /// `None` when the waiter is not queued any more, as it was resolved in the meantime; and when
+    /// its waker was [taken](Queue::take_front_waker).
     ///
     /// # Safety
     ///
@@ -254,7 +295,7 @@ impl<T> Waiter<T> {
         self.entry().inner.with_mut(|inner| unsafe { (*inner).waker.take() })
     }
 
-    /// Shows the item of a waiter that [left](Self::leave), or that was resolved.
+    /// Shows the item of a waiter that is queued no more: it [left](Self::leave), or was resolved.
     ///
     /// # Safety
     ///

@@ -5,6 +5,7 @@ mod permit;
 mod word;
 
 pub use acquire::{Acquire, AcquireOwned};
+pub(super) use acquire::{Acquiring, Handle};
 pub use permit::{OwnedPermit, Permit};
 
 use super::waiters::{Queue, Standing, Waiter};
@@ -314,8 +315,9 @@ impl Semaphore {
         self.word.load().is_closed()
     }
 
+    /// Takes `n` permits, for the caller to [release](Self::release).
     #[inline]
-    fn try_take(&self, n: usize) -> Result<(), TryAcquireError> {
+    pub(super) fn try_take(&self, n: usize) -> Result<(), TryAcquireError> {
         match self.word.take(n) {
             Taken::All => Ok(()),
             Taken::None => Err(TryAcquireError::NoPermits),

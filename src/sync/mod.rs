@@ -9,6 +9,7 @@
 
 mod blocking;
 pub mod event;
+pub mod mpsc;
 pub mod oneshot;
 pub mod semaphore;
 mod waiters;

@@ -166,10 +166,10 @@ impl<T> Waiter<T> {
     ///
     /// # Safety
     ///
-    /// The waiter was queued in this queue.
-    pub(super) unsafe fn poll_queued(
+    /// The waiter was queued in a queue that is, or is part of, what this lock guards.
+    pub(super) unsafe fn poll_queued<Q>(
         self: Pin<&Self>,
-        queue: &Mutex<Queue<T>>,
+        lock: &Mutex<Q>,
         cx: &mut Context<'_>,
     ) -> Poll<Standing> {
         let mut fresh: Option<Waker> = None;
@@ -178,7 +178,7 @@ impl<T> Waiter<T> {
             if standing != Standing::Queued {
                 return Poll::Ready(standing);
             }
-            let guard = queue.lock();
+            let guard = lock.lock();
             let standing = self.standing();
             if standing != Standing::Queued {
                 drop(guard);

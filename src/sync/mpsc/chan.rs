@@ -364,11 +364,13 @@ impl<T> Chan<T> {
         self.closed.store(true, Ordering::Release);
         while shared.queue.resolve_front(Standing::Refused, &mut wakers) {}
         self.waiting.store(false, Ordering::Relaxed);
-        let mut own = None;
+        let mut own = shared.receiver.take();
         if gone {
             shared.gone = true;
             rest = std::mem::take(&mut shared.buffer);
-            own = shared.receiver.take();
+        } else if let Some(waker) = own.take() {
+            // The end may be there now, and who closes need not be who waits for it.
+            wakers.push(waker);
         }
         drop(shared);
         wakers.wake_all();
@@ -380,6 +382,11 @@ impl<T> Chan<T> {
     /// How many messages wait that the receiver has not taken with it.
     pub(super) fn waiting_messages(&self) -> usize {
         self.shared.lock().buffer.len()
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn waiting_room(&self) -> usize {
+        self.shared.lock().buffer.capacity()
     }
 
     /// Tells the senders that `popped` messages were received by now.

@@ -180,6 +180,12 @@ impl<T> Rx<T> {
         self.batch.len()
     }
 
+    /// How many messages there would be room for without more memory.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn room(&self) -> usize {
+        self.batch.capacity() + self.chan.waiting_room()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.chan.is_closed() || self.chan.senders.load(Ordering::Acquire) == 0
     }

@@ -47,7 +47,7 @@ pub struct WeakUnboundedSender<T> {
 ///
 /// Dropping it drops the messages that are in the channel, in order.
 pub struct UnboundedReceiver<T> {
-    rx: Rx<T>,
+    pub(super) rx: Rx<T>,
 }
 
 impl<T> UnboundedSender<T> {

@@ -38,8 +38,7 @@ async fn racing_counter(lock: Option<Arc<Semaphore>>) -> Vec<i32> {
     for task in tasks {
         task.await.unwrap();
     }
-    let found = found.lock().unwrap().clone();
-    found
+    found.lock().unwrap().clone()
 }
 
 async fn the_counter_is_back_at_zero() {

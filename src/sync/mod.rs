@@ -52,6 +52,46 @@ mod trait_tests;
 /// }
 /// ```
 ///
+/// ```compile_fail,E0277
+/// let (sender, receiver) = mainspring::sync::mpsc::channel::<std::rc::Rc<u32>>(1);
+/// std::thread::spawn(move || drop(sender));
+/// # drop(receiver);
+/// ```
+///
+/// ```compile_fail,E0277
+/// let (sender, receiver) = mainspring::sync::mpsc::channel::<std::rc::Rc<u32>>(1);
+/// let permit = sender.try_reserve_owned().unwrap();
+/// std::thread::spawn(move || drop(permit));
+/// # drop(receiver);
+/// ```
+///
+/// What waits to send a message does not show it to another thread, if it must not be shared:
+///
+/// ```compile_fail,E0277
+/// use std::cell::Cell;
+/// let (sender, _receiver) = mainspring::sync::mpsc::channel::<Cell<u32>>(1);
+/// let sending = sender.send(Cell::new(1));
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| { &sending; });
+/// });
+/// ```
+///
+/// A permit does not outlive its sender, nor change the life of what it sends:
+///
+/// ```compile_fail,E0505
+/// let (sender, _receiver) = mainspring::sync::mpsc::channel::<u32>(1);
+/// let permit = sender.try_reserve();
+/// drop(sender);
+/// drop(permit);
+/// ```
+///
+/// ```compile_fail
+/// use mainspring::sync::mpsc::Sender;
+/// fn shorten<'a>(sender: Sender<&'static str>) -> Sender<&'a str> {
+///     sender
+/// }
+/// ```
+///
 /// A permit does not outlive its semaphore:
 ///
 /// ```compile_fail,E0597

@@ -1,7 +1,7 @@
 //! Which auto traits the public types of this room have: a table, so that none changes unseen.
 
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
-use super::{Event, Semaphore, event, oneshot};
+use super::{Event, Semaphore, event, mpsc, oneshot};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -62,6 +62,12 @@ type SendOnly = Cell<u32>;
 /// Can be neither.
 type Neither = Rc<u32>;
 
+/// Can be sent and shared, but must not move once pinned, nor be seen after a panic.
+struct Odd {
+    _pinned: std::marker::PhantomPinned,
+    _seen: PhantomData<&'static mut u32>,
+}
+
 #[test]
 fn auto_traits_are_as_the_table_says() {
     table! {
@@ -82,6 +88,55 @@ fn auto_traits_are_as_the_table_says() {
         oneshot::Receiver<SendOnly>:     true  true  true  true;
         oneshot::Sender<Neither>:        false false true  true;
         oneshot::Receiver<Neither>:      false false true  true;
+        mpsc::Sender<u32>:               true  true  true  true;
+        mpsc::WeakSender<u32>:           true  true  true  true;
+        mpsc::Receiver<u32>:             true  true  true  true;
+        mpsc::UnboundedSender<u32>:      true  true  true  true;
+        mpsc::WeakUnboundedSender<u32>:  true  true  true  true;
+        mpsc::UnboundedReceiver<u32>:    true  true  true  true;
+        mpsc::Permit<'static, u32>:      true  true  true  true;
+        mpsc::PermitIterator<'static, u32>: true true true true;
+        mpsc::OwnedPermit<u32>:          true  true  true  true;
+        mpsc::Sending<'static, u32>:     true  true  false false;
+        mpsc::Reserve<'static, u32>:     true  true  false false;
+        mpsc::ReserveMany<'static, u32>: true  true  false false;
+        mpsc::ReserveOwned<u32>:         true  true  false false;
+        // Messages too are moved, never shared, but for one that a future shows with `&`.
+        mpsc::Sender<SendOnly>:          true  true  true  true;
+        mpsc::WeakSender<SendOnly>:      true  true  true  true;
+        mpsc::Receiver<SendOnly>:        true  true  true  true;
+        mpsc::UnboundedSender<SendOnly>: true  true  true  true;
+        mpsc::WeakUnboundedSender<SendOnly>: true true true true;
+        mpsc::UnboundedReceiver<SendOnly>: true true  true  true;
+        mpsc::Permit<'static, SendOnly>: true  true  true  true;
+        mpsc::PermitIterator<'static, SendOnly>: true true true true;
+        mpsc::OwnedPermit<SendOnly>:     true  true  true  true;
+        mpsc::Sending<'static, SendOnly>: true false false false;
+        mpsc::Reserve<'static, SendOnly>: true true  false false;
+        mpsc::ReserveMany<'static, SendOnly>: true true false false;
+        mpsc::ReserveOwned<SendOnly>:    true  true  false false;
+        mpsc::Sender<Neither>:           false false true  true;
+        mpsc::WeakSender<Neither>:       false false true  true;
+        mpsc::Receiver<Neither>:         false false true  true;
+        mpsc::UnboundedSender<Neither>:  false false true  true;
+        mpsc::WeakUnboundedSender<Neither>: false false true true;
+        mpsc::UnboundedReceiver<Neither>: false false true true;
+        mpsc::Permit<'static, Neither>:  false false true  true;
+        mpsc::PermitIterator<'static, Neither>: false false true true;
+        mpsc::OwnedPermit<Neither>:      false false true  true;
+        mpsc::Sending<'static, Neither>: false false false false;
+        mpsc::Reserve<'static, Neither>: false false false false;
+        mpsc::ReserveMany<'static, Neither>: false false false false;
+        mpsc::ReserveOwned<Neither>:     false false false false;
+        // Neither `Unpin` nor safe to unwind past by itself.
+        mpsc::Receiver<Odd>:             true  true  true  true;
+        mpsc::Sender<Odd>:               true  true  true  true;
+        mpsc::OwnedPermit<Odd>:          true  true  true  true;
+        mpsc::Permit<'static, Odd>:      true  true  true  true;
+        mpsc::SendError<SendOnly>:       true  false true  true;
+        mpsc::TrySendError<Neither>:     false false true  true;
+        mpsc::TryRecvError:              true  true  true  true;
+        mpsc::ReserveManyError:          true  true  true  true;
         oneshot::RecvError:              true  true  true  true;
         oneshot::TryRecvError:           true  true  true  true;
     }
@@ -103,6 +158,29 @@ fn every_type_has_a_debug_form() {
         semaphore.try_acquire().unwrap(),
         semaphore.clone().acquire_owned(),
     );
+    let (messages, inbox) = mpsc::channel::<Neither>(4);
+    let (more, more_inbox) = mpsc::unbounded_channel::<Neither>();
+    let shown_mpsc = format!(
+        "{messages:?} {inbox:?} {more:?} {more_inbox:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        messages.downgrade(),
+        more.downgrade(),
+        messages.try_reserve().unwrap(),
+        messages.try_reserve_many(2).unwrap(),
+        messages.clone().try_reserve_owned().unwrap(),
+        messages.send(Rc::new(1)),
+        messages.reserve(),
+        messages.reserve_many(2),
+        messages.clone().reserve_owned(),
+    );
+    for part in [
+        "Sender { max_capacity: 4, is_closed: false, .. } Receiver { max_capacity: 4, is_closed",
+        "UnboundedSender { is_closed: false, .. } UnboundedReceiver { is_closed: false, .. }",
+        "WeakSender { strong_count: 3, .. } WeakUnboundedSender { strong_count: 1, .. } Permit {",
+        "PermitIterator { n: 2, .. } OwnedPermit { .. } Sending { is_done: false, .. } Reserve {",
+        "ReserveMany { n: 2, .. } ReserveOwned { .. }",
+    ] {
+        assert!(shown_mpsc.contains(part), "{part} is not in {shown_mpsc}");
+    }
     for part in [
         "Event { is_set: false, .. } Wait {",
         "Semaphore { available_permits: 1, is_closed: false, .. } Acquire { n: 1, .. }",
@@ -120,6 +198,20 @@ fn errors_say_what_happened() {
     drop(sender);
     assert!(receiver.try_recv().unwrap_err().to_string().contains("no value will come"));
     assert!(oneshot::RecvError.to_string().contains("dropped without sending"));
+    let (sender, mut receiver) = mpsc::channel(1);
+    assert!(receiver.try_recv().unwrap_err().to_string().contains("is empty, try later"));
+    sender.try_send(1).unwrap();
+    let full = sender.try_send(2).unwrap_err();
+    assert!(full.to_string().contains("no room for a newcomer"));
+    assert_eq!((format!("{full:?}"), full.into_inner()), ("Full(..)".into(), 2));
+    drop(receiver);
+    let closed = mpsc::TrySendError::from(mpsc::SendError(3));
+    assert_eq!(sender.try_send(3), Err(closed));
+    for text in [closed.to_string(), mpsc::SendError(3).to_string()] {
+        assert!(text.contains("closed or gone"), "{text}");
+    }
+    assert!(mpsc::ReserveManyError::TooMany.to_string().contains("max_capacity"));
+    assert!(mpsc::TryRecvError::Disconnected.to_string().contains("no message will come"));
     let semaphore = Semaphore::new(0);
     assert!(semaphore.try_acquire().unwrap_err().to_string().contains("no permit is free"));
     semaphore.close();

@@ -7,11 +7,6 @@ pub(crate) use loom::sync::atomic::{
 pub(crate) use loom::sync::{Arc, MutexGuard};
 pub(crate) use loom::thread;
 
-/// See the contract.
-pub(crate) fn full_fence() {
-    loom::sync::atomic::fence(Ordering::SeqCst);
-}
-
 /// A mutual exclusion lock without poison.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -12,8 +12,6 @@
 //! - [`UnsafeCell`] is reached through `with` and `with_mut`, so that loom can tell overlapping
 //!   uses apart.
 //! - [`Parker`] is where a thread sleeps that waits for no descriptor.
-//! - [`full_fence`] is the one fence of sequential consistency: of two threads that each store, fence
-//!   and then load what the other stored, at least one sees the other's store.
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.

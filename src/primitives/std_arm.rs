@@ -57,12 +57,6 @@ impl<T> Deref for AtomicPtr<T> {
 
 atomics!(AtomicBool(bool), AtomicU32(u32), AtomicU64(u64), AtomicUsize(usize));
 
-/// See the contract.
-#[inline(always)]
-pub(crate) fn full_fence() {
-    std::sync::atomic::fence(Ordering::SeqCst);
-}
-
 /// A mutual exclusion lock without poison.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);

@@ -1,8 +1,9 @@
 //! What both kinds of channel share: the messages, and who waits for what.
 
-use super::super::event::Event;
-use super::super::waiters::{Queue, Standing, Waiter};
-use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, full_fence};
+use super::popped::{Count, Popped};
+use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::event::Event;
+use crate::sync::waiters::{Queue, Standing, Waiter};
 use crate::util::{WakeList, wake_quietly};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,9 +22,7 @@ const KEEP: usize = 64 * 1024;
 /// What a channel's handles share.
 pub(super) struct Chan<T> {
     shared: Mutex<Shared<T>>,
-    popped: Line<AtomicUsize>,
-    // INVARIANT: written under the lock; whenever that is free, it says that the queue is not empty.
-    waiting: AtomicBool,
+    popped: Popped,
     // INVARIANT: written under the lock, and never cleared: the receiver takes no new messages.
     closed: AtomicBool,
     capacity: usize,
@@ -42,9 +41,9 @@ struct Shared<T> {
     /// The places that were ever taken, less those given back unused. It wraps.
     taken: usize,
     /// What `Chan::popped` said when somebody last looked.
-    popped: usize,
+    popped: Count,
     // INVARIANT: whenever the lock is free, there was no room for the first of these at a moment
-    // after `Chan::waiting` was set. The item is how many places are wanted, at least one.
+    // after `Chan::popped` told of a queue. The item is how many places are wanted, at least one.
     queue: Queue<usize>,
     // INVARIANT: `Some` only while the buffer is empty.
     receiver: Option<Waker>,
@@ -53,10 +52,6 @@ struct Shared<T> {
     /// No sender is left.
     abandoned: bool,
 }
-
-/// Keeps what one side writes often off the cache lines of the others.
-#[repr(align(128))]
-struct Line<T>(T);
 
 /// What came of an attempt to take places or to send without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,32 +70,28 @@ pub(super) enum Tried {
 // than that, as `popped` only grows. A permit that is used turns into a message, and changes
 // neither number.
 //
-// Why nobody sleeps while there is room. A sender that finds none, under the lock,
-//     sets `waiting`, fences, loads `popped`, and enqueues if there still is no room;
-// the receiver, after each message,
-//     stores `popped`, fences, loads `waiting`, and hands out places under the lock if it is set.
-// By the fences one of the two sees the other. If the sender sees `popped`, it takes its place.
-// Otherwise the receiver finds `waiting` set, takes the lock after the sender has released it, and
-// finds it in the queue. The same holds for whoever is the first in the queue later on: `waiting`
-// has been set since before the first one enqueued, and whoever makes another the first (one that
-// was served, or that gave up) loads `popped` again under the lock. A receiver that still misses
-// `waiting` had fenced before it was set, and its `popped` is what the sender loaded. A stale
-// `true` costs a look at an empty queue.
+// Why nobody sleeps while there is room. That somebody waits is a bit in the word of `popped`, and
+// both sides change that word by read-modify-writes. A sender that finds no room, under the lock,
+// sets the bit, and enqueues if there is no room by the count it finds with it. The receiver counts
+// each message, and hands out places under the lock if it finds the bit with the count. One comes
+// first: either the sender finds the message counted, and takes its place, or the receiver finds the
+// bit, takes the lock after the sender has released it, and finds it in the queue. The same holds
+// for whoever is the first in the queue later on: the bit stays as long as there is a queue, and who
+// makes another the first (one that was served, or that gave up) looks at the count again under the
+// lock.
 //
 // Why the receiver does not sleep while there is a message, or the end. Its waker is stored under
 // the lock, when the buffer is empty and the end has not come; whoever changes that takes the waker
 // under the lock, and wakes it after.
 //
-// What orders memory. Messages go through the lock. `popped` is stored with Release and loaded with
-// Acquire, so that what came before a message was received comes before the place is used again;
-// through the queue the standing of the waiter carries the same.
+// What orders memory. Messages go through the lock; for the rest see `popped`.
 impl<T> Chan<T> {
     /// A channel with one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         let shared = Shared {
             buffer: VecDeque::new(),
             taken: 0,
-            popped: 0,
+            popped: Count::NONE,
             queue: Queue::new(),
             receiver: None,
             gone: false,
@@ -108,8 +99,7 @@ impl<T> Chan<T> {
         };
         Self {
             shared: Mutex::new(shared),
-            popped: Line(AtomicUsize::new(0)),
-            waiting: AtomicBool::new(false),
+            popped: Popped::new(),
             closed: AtomicBool::new(false),
             capacity: capacity.unwrap_or(UNBOUNDED),
             end: Event::new(),
@@ -125,7 +115,8 @@ impl<T> Chan<T> {
     /// The places that somebody who comes now would find.
     pub(super) fn capacity(&self) -> usize {
         let mut shared = self.shared.lock();
-        if shared.queue.is_empty() { self.room(&mut shared) } else { 0 }
+        shared.popped = self.popped.load();
+        if shared.queue.is_empty() { self.room(&shared) } else { 0 }
     }
 
     #[inline]
@@ -238,8 +229,7 @@ impl<T> Chan<T> {
         let mut shared = self.shared.lock();
         let first = shared.queue.is_empty();
         if first {
-            self.waiting.store(true, Ordering::Relaxed);
-            full_fence();
+            shared.popped = self.popped.announce();
         }
         let settled = match self.take(&mut shared, n) {
             Tried::Done => Standing::Granted,
@@ -251,7 +241,7 @@ impl<T> Chan<T> {
             }
         };
         if first {
-            self.waiting.store(false, Ordering::Relaxed);
+            self.popped.retract();
         }
         drop(shared);
         // Only now, as dropping a waker runs code of its owner.
@@ -288,15 +278,17 @@ impl<T> Chan<T> {
     #[cold]
     fn hand_out(&self, mut shared: MutexGuard<'_, Shared<T>>) {
         let mut wakers = WakeList::new();
+        shared.popped = self.popped.load();
+        let somebody = !shared.queue.is_empty();
         while let Some(n) = shared.queue.with_front(|n| *n) {
-            if self.room(&mut shared) < n {
+            if self.room(&shared) < n {
                 break;
             }
             shared.taken = shared.taken.wrapping_add(n);
             shared.queue.resolve_front(Standing::Granted, &mut wakers);
         }
-        if shared.queue.is_empty() {
-            self.waiting.store(false, Ordering::Relaxed);
+        if somebody && shared.queue.is_empty() {
+            self.popped.retract();
         }
         drop(shared);
         wakers.wake_all();
@@ -307,18 +299,26 @@ impl<T> Chan<T> {
         if self.closed.load(Ordering::Relaxed) {
             return Tried::Closed;
         }
-        let fits = self.capacity - shared.taken.wrapping_sub(shared.popped) >= n;
-        if n > 0 && (!shared.queue.is_empty() || (!fits && self.room(shared) < n)) {
+        if n > 0 && (!shared.queue.is_empty() || !self.fits(shared, n)) {
             return Tried::Full;
         }
         shared.taken = shared.taken.wrapping_add(n);
         Tried::Done
     }
 
-    /// The places that are free.
-    fn room(&self, shared: &mut Shared<T>) -> usize {
-        shared.popped = self.popped.0.load(Ordering::Acquire);
-        self.capacity - shared.taken.wrapping_sub(shared.popped)
+    #[inline]
+    fn fits(&self, shared: &mut Shared<T>, n: usize) -> bool {
+        if self.room(shared) >= n {
+            return true;
+        }
+        shared.popped = self.popped.load();
+        self.room(shared) >= n
+    }
+
+    /// The places that were free at the last look, and perhaps more now.
+    #[inline]
+    fn room(&self, shared: &Shared<T>) -> usize {
+        self.capacity - shared.popped.in_use(shared.taken)
     }
 
     /// Adds a message, in a place that was taken for it.
@@ -363,7 +363,7 @@ impl<T> Chan<T> {
         let mut shared = self.shared.lock();
         self.closed.store(true, Ordering::Release);
         while shared.queue.resolve_front(Standing::Refused, &mut wakers) {}
-        self.waiting.store(false, Ordering::Relaxed);
+        self.popped.retract();
         let mut own = shared.receiver.take();
         if gone {
             shared.gone = true;
@@ -389,15 +389,13 @@ impl<T> Chan<T> {
         self.shared.lock().buffer.capacity()
     }
 
-    /// Tells the senders that `popped` messages were received by now.
+    /// Tells the senders that `n` messages more were received, so that there are now `popped`.
     #[inline]
-    pub(super) fn publish(&self, popped: usize) {
-        self.popped.0.store(popped, Ordering::Release);
-        if self.capacity != UNBOUNDED {
-            full_fence();
-            if self.waiting.load(Ordering::Relaxed) {
-                self.hand_out(self.shared.lock());
-            }
+    pub(super) fn publish(&self, n: usize, popped: usize) {
+        if self.capacity == UNBOUNDED {
+            self.popped.set(popped);
+        } else if self.popped.add(n) {
+            self.hand_out(self.shared.lock());
         }
     }
 

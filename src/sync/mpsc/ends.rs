@@ -25,7 +25,7 @@ pub(super) struct Rx<T> {
     /// Messages that were taken with the lock and are received without it.
     // INVARIANT: not reached through `&self`, but for its length.
     batch: VecDeque<T>,
-    // INVARIANT: what `Chan::popped` says, which nobody else writes.
+    // INVARIANT: the messages that were received, as `Chan::popped` says too. It wraps.
     popped: usize,
 }
 
@@ -168,7 +168,7 @@ impl<T> Rx<T> {
     #[inline]
     fn publish(&mut self, many: usize) {
         self.popped = self.popped.wrapping_add(many);
-        self.chan.publish(self.popped);
+        self.chan.publish(many, self.popped);
     }
 
     /// Messages that can be received at once.

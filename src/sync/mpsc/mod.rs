@@ -27,6 +27,7 @@ mod chan;
 mod ends;
 mod error;
 mod permit;
+mod popped;
 mod receiver;
 mod sender;
 mod sending;

@@ -1,18 +1,9 @@
 //! Which auto traits the public types of this room have: a table, so that none changes unseen.
 
-use super::mutex::{
-    Lock, LockOwned, MappedMutexGuard, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard,
-    TryLockError,
-};
-use super::rwlock::{
-    OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
-    RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard,
-};
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
 use super::{
-    Barrier, BarrierWaitResult, CancelToken, CapacityLimiter, Condvar, Event, Mutex, Notify,
-    OnceCell, RwLock, Semaphore, SetOnce, barrier, broadcast, cancel, condvar, event, limiter,
-    notify, once, oneshot, rwlock, watch,
+    Barrier, BarrierWaitResult, CancelToken, CapacityLimiter, Event, Notify, OnceCell, Semaphore,
+    SetOnce, barrier, broadcast, cancel, event, limiter, mpsc, notify, once, oneshot, watch,
 };
 use std::cell::Cell;
 use std::future::Ready;
@@ -70,6 +61,8 @@ macro_rules! table {
     };
 }
 
+mod locks;
+
 /// Can be sent but not shared.
 type SendOnly = Cell<u32>;
 /// Can be shared but not sent.
@@ -78,6 +71,11 @@ type SyncOnly = std::sync::MutexGuard<'static, u32>;
 type Neither = Rc<u32>;
 
 type Running<T> = cancel::RunUntilCancelled<Ready<T>, cancel::CancelledOwned>;
+/// Can be sent and shared, but must not move once pinned, nor be seen after a panic.
+struct Odd {
+    _pinned: std::marker::PhantomPinned,
+    _seen: PhantomData<&'static mut u32>,
+}
 
 #[test]
 fn auto_traits_are_as_the_table_says() {
@@ -135,6 +133,55 @@ fn auto_traits_are_as_the_table_says() {
         broadcast::TryRecvError:         true  true  true  true;
         Running<SendOnly>:               true  false false false;
         Running<Neither>:                false false false false;
+        mpsc::Sender<u32>:               true  true  true  true;
+        mpsc::WeakSender<u32>:           true  true  true  true;
+        mpsc::Receiver<u32>:             true  true  true  true;
+        mpsc::UnboundedSender<u32>:      true  true  true  true;
+        mpsc::WeakUnboundedSender<u32>:  true  true  true  true;
+        mpsc::UnboundedReceiver<u32>:    true  true  true  true;
+        mpsc::Permit<'static, u32>:      true  true  true  true;
+        mpsc::PermitIterator<'static, u32>: true true true true;
+        mpsc::OwnedPermit<u32>:          true  true  true  true;
+        mpsc::Sending<'static, u32>:     true  true  false false;
+        mpsc::Reserve<'static, u32>:     true  true  false false;
+        mpsc::ReserveMany<'static, u32>: true  true  false false;
+        mpsc::ReserveOwned<u32>:         true  true  false false;
+        // Messages too are moved, never shared, but for one that a future shows with `&`.
+        mpsc::Sender<SendOnly>:          true  true  true  true;
+        mpsc::WeakSender<SendOnly>:      true  true  true  true;
+        mpsc::Receiver<SendOnly>:        true  true  true  true;
+        mpsc::UnboundedSender<SendOnly>: true  true  true  true;
+        mpsc::WeakUnboundedSender<SendOnly>: true true true true;
+        mpsc::UnboundedReceiver<SendOnly>: true true  true  true;
+        mpsc::Permit<'static, SendOnly>: true  true  true  true;
+        mpsc::PermitIterator<'static, SendOnly>: true true true true;
+        mpsc::OwnedPermit<SendOnly>:     true  true  true  true;
+        mpsc::Sending<'static, SendOnly>: true false false false;
+        mpsc::Reserve<'static, SendOnly>: true true  false false;
+        mpsc::ReserveMany<'static, SendOnly>: true true false false;
+        mpsc::ReserveOwned<SendOnly>:    true  true  false false;
+        mpsc::Sender<Neither>:           false false true  true;
+        mpsc::WeakSender<Neither>:       false false true  true;
+        mpsc::Receiver<Neither>:         false false true  true;
+        mpsc::UnboundedSender<Neither>:  false false true  true;
+        mpsc::WeakUnboundedSender<Neither>: false false true true;
+        mpsc::UnboundedReceiver<Neither>: false false true true;
+        mpsc::Permit<'static, Neither>:  false false true  true;
+        mpsc::PermitIterator<'static, Neither>: false false true true;
+        mpsc::OwnedPermit<Neither>:      false false true  true;
+        mpsc::Sending<'static, Neither>: false false false false;
+        mpsc::Reserve<'static, Neither>: false false false false;
+        mpsc::ReserveMany<'static, Neither>: false false false false;
+        mpsc::ReserveOwned<Neither>:     false false false false;
+        // Neither `Unpin` nor safe to unwind past by itself.
+        mpsc::Receiver<Odd>:             true  true  true  true;
+        mpsc::Sender<Odd>:               true  true  true  true;
+        mpsc::OwnedPermit<Odd>:          true  true  true  true;
+        mpsc::Permit<'static, Odd>:      true  true  true  true;
+        mpsc::SendError<SendOnly>:       true  false true  true;
+        mpsc::TrySendError<Neither>:     false false true  true;
+        mpsc::TryRecvError:              true  true  true  true;
+        mpsc::ReserveManyError:          true  true  true  true;
         oneshot::RecvError:              true  true  true  true;
         oneshot::TryRecvError:           true  true  true  true;
         Notify:                          true  true  true  true;
@@ -189,6 +236,29 @@ fn every_type_has_a_debug_form() {
         semaphore.try_acquire().unwrap(),
         semaphore.clone().acquire_owned(),
     );
+    let (messages, inbox) = mpsc::channel::<Neither>(4);
+    let (more, more_inbox) = mpsc::unbounded_channel::<Neither>();
+    let shown_mpsc = format!(
+        "{messages:?} {inbox:?} {more:?} {more_inbox:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        messages.downgrade(),
+        more.downgrade(),
+        messages.try_reserve().unwrap(),
+        messages.try_reserve_many(2).unwrap(),
+        messages.clone().try_reserve_owned().unwrap(),
+        messages.send(Rc::new(1)),
+        messages.reserve(),
+        messages.reserve_many(2),
+        messages.clone().reserve_owned(),
+    );
+    for part in [
+        "Sender { max_capacity: 4, is_closed: false, .. } Receiver { max_capacity: 4, is_closed",
+        "UnboundedSender { is_closed: false, .. } UnboundedReceiver { is_closed: false, .. }",
+        "WeakSender { strong_count: 3, .. } WeakUnboundedSender { strong_count: 1, .. } Permit {",
+        "PermitIterator { n: 2, .. } OwnedPermit { .. } Sending { is_done: false, .. } Reserve {",
+        "ReserveMany { n: 2, .. } ReserveOwned { .. }",
+    ] {
+        assert!(shown_mpsc.contains(part), "{part} is not in {shown_mpsc}");
+    }
     for part in [
         "Event { is_set: false, .. } Wait {",
         "Semaphore { available_permits: 1, is_closed: false, .. } Acquire { n: 1, .. }",
@@ -294,162 +364,22 @@ fn errors_say_what_happened() {
     assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
     assert!(receiver.try_recv().unwrap_err().to_string().contains("missed 1 messages"));
     assert!(broadcast::RecvError::Closed.to_string().contains("no other message will come"));
+    let (sender, mut receiver) = mpsc::channel(1);
+    assert!(receiver.try_recv().unwrap_err().to_string().contains("is empty, try later"));
+    sender.try_send(1).unwrap();
+    let full = sender.try_send(2).unwrap_err();
+    assert!(full.to_string().contains("no room for a newcomer"));
+    assert_eq!((format!("{full:?}"), full.into_inner()), ("Full(..)".into(), 2));
+    drop(receiver);
+    let closed = mpsc::TrySendError::from(mpsc::SendError(3));
+    assert_eq!(sender.try_send(3), Err(closed));
+    for text in [closed.to_string(), mpsc::SendError(3).to_string()] {
+        assert!(text.contains("closed or gone"), "{text}");
+    }
+    assert!(mpsc::ReserveManyError::TooMany.to_string().contains("max_capacity"));
+    assert!(mpsc::TryRecvError::Disconnected.to_string().contains("no message will come"));
     let semaphore = Semaphore::new(0);
     assert!(semaphore.try_acquire().unwrap_err().to_string().contains("no permit is free"));
     semaphore.close();
     assert!(semaphore.try_acquire().unwrap_err().to_string().contains("closed"));
-}
-
-/// How guards of mutexes relate to their value: as a `&mut` to it does.
-#[test]
-fn a_mutex_and_its_guards_are_as_the_table_says() {
-    table! {
-        // type                                        Send  Sync  Unpin UnwindSafe
-        // It is shared by those who use the value in turns: that it can be sent is enough.
-        Mutex<u32>:                                    true  true  true  true;
-        Mutex<SendOnly>:                               true  true  true  true;
-        Mutex<SyncOnly>:                               false false true  true;
-        Mutex<Neither>:                                false false true  true;
-        // After a panic the value may be half changed, so what leads to it is not `UnwindSafe`.
-        Lock<'static, SendOnly>:                       true  true  false false;
-        Lock<'static, SyncOnly>:                       false false false false;
-        LockOwned<SendOnly>:                           true  true  false false;
-        LockOwned<Neither>:                            false false false false;
-        MutexGuard<'static, u32>:                      true  true  true  false;
-        MutexGuard<'static, SendOnly>:                 true  false true  false;
-        MutexGuard<'static, SyncOnly>:                 false false true  false;
-        MutexGuard<'static, Neither>:                  false false true  false;
-        OwnedMutexGuard<u32>:                          true  true  true  false;
-        OwnedMutexGuard<SendOnly>:                     true  false true  false;
-        OwnedMutexGuard<SyncOnly>:                     false false true  false;
-        OwnedMutexGuard<Neither>:                      false false true  false;
-        // A part of the value, and nothing of the rest.
-        MappedMutexGuard<'static, u32>:                true  true  true  false;
-        MappedMutexGuard<'static, SendOnly>:           true  false true  false;
-        MappedMutexGuard<'static, SyncOnly>:           false true  true  false;
-        MappedMutexGuard<'static, Neither>:            false false true  false;
-        // A part of the value, and a share of all of it.
-        OwnedMappedMutexGuard<u32, u32>:               true  true  true  false;
-        OwnedMappedMutexGuard<u32, SendOnly>:          true  false true  false;
-        OwnedMappedMutexGuard<u32, SyncOnly>:          false true  true  false;
-        OwnedMappedMutexGuard<u32, Neither>:           false false true  false;
-        OwnedMappedMutexGuard<SendOnly, u32>:          true  true  true  false;
-        OwnedMappedMutexGuard<SyncOnly, u32>:          false false true  false;
-        OwnedMappedMutexGuard<Neither, u32>:           false false true  false;
-        TryLockError:                                  true  true  true  true;
-    }
-    assert!(!has!(Mutex<u32>: IsRefUnwindSafe));
-}
-
-#[test]
-fn a_lock_for_readers_and_its_guards_are_as_the_table_says() {
-    table! {
-        // type                                        Send  Sync  Unpin UnwindSafe
-        // Readers share the value, writers send it.
-        RwLock<u32>:                                   true  true  true  true;
-        RwLock<SendOnly>:                              true  false true  true;
-        RwLock<SyncOnly>:                              false false true  true;
-        RwLock<Neither>:                               false false true  true;
-        rwlock::Read<'static, u32>:                    true  true  false false;
-        rwlock::Read<'static, SendOnly>:               false false false false;
-        rwlock::Write<'static, u32>:                   true  true  false false;
-        rwlock::Write<'static, SendOnly>:              false false false false;
-        rwlock::ReadOwned<u32>:                        true  true  false false;
-        rwlock::ReadOwned<SendOnly>:                   false false false false;
-        rwlock::WriteOwned<u32>:                       true  true  false false;
-        rwlock::WriteOwned<SendOnly>:                  false false false false;
-        // As a `&` to the value.
-        RwLockReadGuard<'static, u32>:                 true  true  true  true;
-        RwLockReadGuard<'static, SendOnly>:            false false true  false;
-        RwLockReadGuard<'static, SyncOnly>:            true  true  true  true;
-        RwLockReadGuard<'static, Neither>:             false false true  true;
-        // As a `&mut` that becomes a `&` wherever it is.
-        RwLockWriteGuard<'static, u32>:                true  true  true  false;
-        RwLockWriteGuard<'static, SendOnly>:           false false true  false;
-        RwLockWriteGuard<'static, SyncOnly>:           false false true  false;
-        RwLockWriteGuard<'static, Neither>:            false false true  false;
-        // As a `&mut` that stays one.
-        RwLockMappedWriteGuard<'static, u32>:          true  true  true  false;
-        RwLockMappedWriteGuard<'static, SendOnly>:     true  false true  false;
-        RwLockMappedWriteGuard<'static, SyncOnly>:     false true  true  false;
-        RwLockMappedWriteGuard<'static, Neither>:      false false true  false;
-        // With a share of the whole value.
-        OwnedRwLockReadGuard<u32>:                     true  true  true  false;
-        OwnedRwLockReadGuard<u32, SendOnly>:           false false true  false;
-        OwnedRwLockReadGuard<u32, SyncOnly>:           true  true  true  false;
-        OwnedRwLockReadGuard<SendOnly, u32>:           false false true  false;
-        OwnedRwLockReadGuard<SyncOnly, u32>:           false false true  false;
-        OwnedRwLockWriteGuard<u32>:                    true  true  true  false;
-        OwnedRwLockWriteGuard<SendOnly>:               false false true  false;
-        OwnedRwLockWriteGuard<SyncOnly>:               false false true  false;
-        OwnedRwLockMappedWriteGuard<u32, u32>:         true  true  true  false;
-        OwnedRwLockMappedWriteGuard<u32, SendOnly>:    true  false true  false;
-        OwnedRwLockMappedWriteGuard<u32, SyncOnly>:    false true  true  false;
-        OwnedRwLockMappedWriteGuard<u32, Neither>:     false false true  false;
-        OwnedRwLockMappedWriteGuard<SendOnly, u32>:    false false true  false;
-        OwnedRwLockMappedWriteGuard<SyncOnly, u32>:    false false true  false;
-    }
-    assert!(!has!(RwLock<u32>: IsRefUnwindSafe));
-}
-
-#[test]
-fn a_condition_variable_is_as_the_table_says() {
-    table! {
-        // type                                        Send  Sync  Unpin UnwindSafe
-        Condvar:                                       true  true  true  true;
-        condvar::Wait<'static, 'static, SendOnly>:     true  true  false false;
-        condvar::Wait<'static, 'static, SyncOnly>:     false false false false;
-        condvar::WaitOwned<'static, SendOnly>:         true  true  false false;
-        condvar::WaitOwned<'static, Neither>:          false false false false;
-    }
-    assert!(has!(Condvar: IsRefUnwindSafe));
-}
-
-#[test]
-fn locks_and_guards_show_their_value() {
-    let mutex = std::sync::Arc::new(Mutex::new(7));
-    let lock = std::sync::Arc::new(RwLock::new(8));
-    assert_eq!(format!("{mutex:?} {lock:?}"), "Mutex { value: 7, .. } RwLock { value: 8, .. }");
-    let guard = mutex.try_lock().unwrap();
-    assert_eq!(format!("{guard} {guard:?} {mutex:?}"), "7 7 Mutex { value: <locked>, .. }");
-    let guard = MutexGuard::map(guard, |value| value);
-    assert_eq!(format!("{guard} {guard:?}"), "7 7");
-    drop(guard);
-    let guard = mutex.clone().try_lock_owned().unwrap();
-    assert_eq!(format!("{guard} {guard:?}"), "7 7");
-    let guard = OwnedMutexGuard::map(guard, |value| value);
-    assert_eq!(format!("{guard} {guard:?}"), "7 7");
-    drop(guard);
-    let (read, owned) = (lock.try_read().unwrap(), lock.clone().try_read_owned().unwrap());
-    assert_eq!(format!("{read} {read:?} {owned} {owned:?}"), "8 8 8 8");
-    drop((read, owned));
-    let write = lock.try_write().unwrap();
-    assert_eq!(format!("{write} {write:?} {lock:?}"), "8 8 RwLock { value: <locked>, .. }");
-    let write = RwLockWriteGuard::map(write, |value| value);
-    assert_eq!(format!("{write} {write:?}"), "8 8");
-    drop(write);
-    let write = lock.clone().try_write_owned().unwrap();
-    assert_eq!(format!("{write} {write:?}"), "8 8");
-    let write = OwnedRwLockWriteGuard::map(write, |value| value);
-    assert_eq!(format!("{write} {write:?}"), "8 8");
-    drop(write);
-    let condvar = Condvar::new();
-    let shown = format!(
-        "{condvar:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-        condvar.wait(mutex.try_lock().unwrap()),
-        condvar.wait_owned(std::sync::Arc::new(Mutex::new(1)).try_lock_owned().unwrap()),
-        mutex.lock(),
-        mutex.clone().lock_owned(),
-        lock.read(),
-        lock.write(),
-        lock.clone().read_owned(),
-        lock.clone().write_owned(),
-    );
-    for part in [
-        "Condvar { .. } Wait { stage: Holding, .. } WaitOwned { stage: Holding, .. } Lock { .. }",
-        "LockOwned { .. } Read { .. } Write { .. } ReadOwned { .. } WriteOwned { .. }",
-    ] {
-        assert!(shown.contains(part), "{part} is not in {shown}");
-    }
-    assert!(TryLockError(()).to_string().contains("try later or wait"));
 }

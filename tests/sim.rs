@@ -350,7 +350,8 @@ fn what_is_right_passes_under_every_seed() {
 fn a_check_panics_with_the_seed() {
     let tried = Cell::new(0);
     let message = message_of(|| {
-        sim::check([5, 6, 7], || {
+        // It would pass if it were run once more.
+        Sim::new().shorten(0).check([5, 6, 7], || {
             tried.set(tried.get() + 1);
             let fails = tried.get() == 2;
             async move { assert!(!fails, "the second") }
@@ -422,4 +423,34 @@ fn a_panic_with_something_else_than_a_text_is_passed_on() {
     let run = || sim::run(1, async { std::panic::panic_any(7_u8) });
     let payload = catch_unwind(run).expect_err("it panics");
     assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
+}
+
+// --- random numbers
+
+#[test]
+fn random_numbers_follow_from_the_seed_alone() {
+    let draw = || async {
+        let first: Vec<_> = (0..4).map(|_| sim::random_below(1000)).collect();
+        // A closure of this runtime draws from the same source.
+        let later = spawn_blocking(|| sim::random_below(1000)).await.unwrap();
+        (first, later, order_of_two().await)
+    };
+    let mut seen = BTreeSet::new();
+    for seed in 0..50 {
+        let (numbers, _) = sim::run(seed, draw());
+        assert!(numbers.0.iter().all(|&number| number < 1000));
+        assert_eq!(sim::run(seed, draw()).0, numbers);
+        seen.insert(numbers.0);
+    }
+    assert_eq!(seen.len(), 50);
+}
+
+#[test]
+fn random_numbers_need_a_seed() {
+    let outside = message_of(|| sim::random());
+    assert!(outside.contains("where there is no seed"), "{outside}");
+    let real = message_of(|| block_on(async { sim::random_below(3) }));
+    assert!(real.contains("where there is no seed"), "{real}");
+    let none = message_of(|| sim::run(1, async { sim::random_below(0) }));
+    assert!(none.contains("no number is below 0"), "{none}");
 }

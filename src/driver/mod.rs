@@ -37,7 +37,7 @@ pub(crate) use virtual_time::{Advance, VirtualTime};
 
 use crate::primitives::{Mutex, MutexGuard};
 use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
-use crate::util::WakeList;
+use crate::util::{SharedRng, WakeList};
 use kernel_timer::KernelTimer;
 use std::io;
 use std::num::NonZeroU64;
@@ -58,6 +58,7 @@ pub(crate) struct Driver {
     alarm: Alarm,
     clock: Clock,
     kernel_timers: KernelTimers,
+    random: SharedRng,
 }
 
 /// What only the thread touches that turns the driver.
@@ -76,6 +77,13 @@ pub(crate) enum KernelTimers {
     ForHosts,
     /// The same, for all sleeps.
     Always,
+}
+
+/// Where nobody gave a seed: two runtimes draw different numbers, in different processes too.
+fn some_seed(runtime: NonZeroU64) -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since.unwrap_or_else(|before| before.duration()).as_nanos() as u64;
+    nanos ^ runtime.get().rotate_left(32) ^ u64::from(std::process::id()).rotate_left(48)
 }
 
 /// Whether a turn may sleep.
@@ -129,7 +137,21 @@ impl Driver {
         };
         let poller = Mutex::new(Sleeper { poller, kernel_timer });
         let unpark = Unpark::new();
-        Ok(Self { runtime, poller, reactor, timers, unpark, alarm, clock, kernel_timers })
+        let random = SharedRng::new(some_seed(runtime));
+        Ok(Self { runtime, poller, reactor, timers, unpark, alarm, clock, kernel_timers, random })
+    }
+
+    /// The same, with [`random`](Self::random) numbers that follow from `seed`.
+    pub(crate) fn with_seed(mut self, seed: u64) -> Self {
+        // Not the stream that the order of tasks is drawn from.
+        self.random = SharedRng::new(!seed);
+        self
+    }
+
+    /// A number from the runtime's source of what could go either way: jitter, the order of those
+    /// who are alike. Not for secrets.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.next_u64()
     }
 
     /// The number of the runtime that it belongs to.

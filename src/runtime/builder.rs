@@ -8,6 +8,7 @@ use crate::offload::{self, BadSetting, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
 use crate::scheduler::seeded::Seeded;
+use crate::util::Choices;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct LocalBuilder {
     seed: Option<u64>,
     /// For a runtime that says when it is stuck, after how long and how many polls.
     ends_when_stuck: Option<(Duration, u64)>,
+    /// What the order of a deterministic runtime follows, if not its seed.
+    choices: Option<Choices>,
 }
 
 impl Default for LocalBuilder {
@@ -48,6 +51,7 @@ impl Default for LocalBuilder {
             timer_fd: false,
             seed: None,
             ends_when_stuck: None,
+            choices: None,
         }
     }
 }
@@ -172,6 +176,13 @@ impl LocalBuilder {
         self
     }
 
+    /// Makes a deterministic runtime follow `choices` where it would draw from its seed in which order
+    /// things happen. What is drawn for other ends comes from the seed still.
+    pub(crate) fn follows(mut self, choices: Choices) -> Self {
+        self.choices = Some(choices);
+        self
+    }
+
     /// Makes the runtime, for the present thread. It starts no other thread.
     ///
     /// # Errors
@@ -194,8 +205,11 @@ impl LocalBuilder {
             None => Clock::real(),
             Some(_) => Clock::Virtual(VirtualTime::new(patience)),
         };
-        let driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
+        let mut driver = Driver::new(unique_id(), clock, resolution, kernel_timers)
             .map_err(|error| BuildError(Why::Descriptors(error)))?;
+        if let Some(seed) = self.seed {
+            driver = driver.with_seed(seed);
+        }
         let hooks = HookSet::new(self.hooks);
         let mut pool = None;
         let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {
@@ -206,7 +220,8 @@ impl LocalBuilder {
             Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
         });
         if let Some(seed) = self.seed {
-            scheduler = scheduler.in_order_of(Seeded::new(seed, polls));
+            let choices = self.choices.unwrap_or_else(|| Choices::drawn(seed));
+            scheduler = scheduler.in_order_of(Seeded::new(choices, polls));
         }
         let pool = pool.expect("the scheduler has asked for its executor");
         Ok(LocalRuntime::new(scheduler, pool))

@@ -4,10 +4,13 @@
 //! than [`WINDOW`] it is one of those that wait longest, so that a pick does not cost the more the
 //! longer the queue is. Every [`OLDEST`]th pick is the one that waits longest of all. So a task which has
 //! `n` others before it runs within `OLDEST × (n + 1)` picks, whatever the seed.
+//!
+//! Where each choice is 0, who waits longest runs first, and nothing is shuffled: what differs from 0
+//! is what is unusual about an order.
 
 use crate::driver::Instant;
 use crate::task::Runnable;
-use crate::util::{Rng, WakeList};
+use crate::util::{Choices, WakeList};
 use std::collections::VecDeque;
 
 /// Every so many picks the oldest is taken.
@@ -22,7 +25,7 @@ const MOST_POLLS: usize = 64;
 /// What decides instead of the queue.
 #[derive(Debug)]
 pub(crate) struct Seeded {
-    rng: Rng,
+    choices: Choices,
     picks: u32,
     /// Who was picked and not taken yet.
     picked: Option<Picked>,
@@ -48,9 +51,9 @@ struct Endless {
 
 impl Seeded {
     /// Panics in the loop after `limit` polls at one moment, if there is a limit.
-    pub(crate) fn new(seed: u64, limit: Option<u64>) -> Self {
+    pub(crate) fn new(choices: Choices, limit: Option<u64>) -> Self {
         let endless = limit.map(|limit| Endless { limit, polls: 0, since: None });
-        Self { rng: Rng::new(seed), picks: 0, picked: None, before_root: None, endless }
+        Self { choices, picks: 0, picked: None, before_root: None, endless }
     }
 
     /// Picks the next to run of the queued tasks and of the root, if that is woken; `true` if it is
@@ -74,7 +77,7 @@ impl Seeded {
         }
         self.count(now);
         self.picks = (self.picks + 1) % OLDEST;
-        let at = if self.picks == 0 { 0 } else { self.rng.below(ready.min(WINDOW)) };
+        let at = if self.picks == 0 { 0 } else { self.choices.below(ready.min(WINDOW)) };
         let picked = match root {
             Some(root) if at == root => Picked::Root,
             Some(root) if at > root => Picked::Task(at - 1),
@@ -117,11 +120,11 @@ impl Seeded {
 
     /// How many polls may come before the next look at the kernel.
     pub(super) fn polls_until_look(&mut self) -> u32 {
-        u32::try_from(1 + self.rng.below(MOST_POLLS)).unwrap_or(1)
+        u32::try_from(1 + self.choices.below(MOST_POLLS)).unwrap_or(1)
     }
 
     pub(super) fn shuffle(&mut self, wakes: &mut WakeList) {
-        wakes.shuffle(&mut self.rng);
+        wakes.shuffle(&mut self.choices);
     }
 }
 
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn all_that_are_ready_take_part() {
-        let mut seeded = Seeded::new(7, None);
+        let mut seeded = Seeded::new(Choices::drawn(7), None);
         let mut seen = BTreeSet::new();
         for _ in 0..200 {
             seen.insert(match seeded.picks_root(true, 3, Instant::NEVER) {
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn with_nothing_ready_nothing_is_picked() {
-        let mut seeded = Seeded::new(7, None);
+        let mut seeded = Seeded::new(Choices::drawn(7), None);
         assert!(!seeded.picks_root(false, 0, Instant::NEVER));
         assert_eq!(seeded.picked, None);
     }
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "3 polls at one moment")]
     fn polls_without_end_are_noticed() {
-        let mut seeded = Seeded::new(0, Some(3));
+        let mut seeded = Seeded::new(Choices::drawn(0), Some(3));
         while seeded.picks_root(true, 0, Instant::NEVER) {
             seeded.take_root();
         }
@@ -175,7 +178,7 @@ mod tests {
         /// A queue of numbers, to which one is added for each that is taken.
         #[test]
         fn each_runs_within_its_bound(seed: u64, length in 1_usize..400, root: bool) {
-            let mut seeded = Seeded::new(seed, None);
+            let mut seeded = Seeded::new(Choices::drawn(seed), None);
             // (picks so far when it was queued, how many stood before it)
             let mut queue: VecDeque<(usize, usize)> = (0..length).map(|n| (0, n)).collect();
             let mut root_since = (0, length);

@@ -1,16 +1,18 @@
 //! Running a test under one seed, and under many.
 
 use super::recorder::Recorder;
+use super::schedule::Schedule;
 use super::trace::Trace;
 use crate::context;
 use crate::runtime::LocalRuntime;
+use crate::util::{Choices, MOST_MADE, Made};
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Names the one seed that [`check`] is to run.
+/// Names the one seed that [`check`] is to run, and maybe a schedule.
 const SEED: &str = "MAINSPRING_SEED";
 
 /// Runs `test` once for each of `seeds`, each time in a fresh deterministic runtime on this thread.
@@ -20,7 +22,8 @@ const SEED: &str = "MAINSPRING_SEED";
 ///
 /// # Panics
 ///
-/// If `test` panics or is stuck under one of the seeds: it prints the last events, and panics with
+/// If `test` panics or is stuck under one of the seeds: it looks for the shortest schedule that fails
+/// too (see the [module](super#the-shortest-schedule)), prints the last events of that, and panics with
 /// the seed and the message. Inside a runtime. If the variable is set and is no seed.
 ///
 /// # Examples
@@ -103,11 +106,24 @@ pub struct Sim {
     patience: Duration,
     events: usize,
     polls: u64,
+    shorten: u32,
+}
+
+/// How long, in real time, a shorter schedule is looked for.
+const SHORTEN_FOR: Duration = Duration::from_secs(5);
+
+/// What a run gave.
+type Ran<T> = Result<(T, Trace), Failure>;
+
+/// A run that panicked.
+struct Failure {
+    trace: Trace,
+    payload: Box<dyn Any + Send>,
 }
 
 impl Default for Sim {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(1), events: 1000, polls: 1_000_000 }
+        Self { patience: Duration::from_secs(1), events: 1000, polls: 1_000_000, shorten: 500 }
     }
 }
 
@@ -139,6 +155,15 @@ impl Sim {
         self
     }
 
+    /// How many runs [`check`](Self::check) makes, after one has failed, to find a shorter schedule
+    /// that fails too; by default 500. It makes none after 5 s of real time.
+    ///
+    /// With zero the failure is told as it is.
+    pub fn shorten(mut self, runs: u32) -> Self {
+        self.shorten = runs;
+        self
+    }
+
     /// As the function [`check`].
     ///
     /// # Panics
@@ -151,10 +176,21 @@ impl Sim {
         test: impl Fn() -> F,
     ) {
         // The test is called inside, so that it may spawn before its first await.
-        let one = |seed| self.run(seed, async { test().await }).0;
+        let one = |seed, choices| self.attempt(seed, choices, async { test().await });
         match wanted(std::env::var_os(SEED)) {
-            Some(seed) => one(seed),
-            None => seeds.into_iter().for_each(one),
+            Some((seed, schedule)) => {
+                let choices = schedule.map(|schedule| Choices::listed(schedule.into_choices()));
+                if let Err(failure) = one(seed, choices) {
+                    failure.tell(seed);
+                }
+            }
+            None => {
+                for seed in seeds {
+                    if let Err(failure) = one(seed, None) {
+                        self.tell_the_shortest(seed, failure, &one);
+                    }
+                }
+            }
         }
     }
 
@@ -165,75 +201,163 @@ impl Sim {
     /// As [`run`].
     #[track_caller]
     pub fn run<F: Future>(&self, seed: u64, future: F) -> (F::Output, Trace) {
+        match self.attempt(seed, None, future) {
+            Ok(ran) => ran,
+            Err(failure) => failure.tell(seed),
+        }
+    }
+
+    /// One run, whose order follows `choices`, if there are some, and the seed otherwise.
+    #[track_caller]
+    fn attempt<F: Future>(&self, seed: u64, choices: Option<Choices>, future: F) -> Ran<F::Output> {
         assert!(
             !context::is_entered(),
             "a simulation was begun inside a runtime: call it from a plain thread"
         );
         let recorder = Arc::new(Recorder::new(self.events));
-        let built = LocalRuntime::builder()
+        let mut builder = LocalRuntime::builder()
             .deterministic(seed)
             .ends_when_stuck(self.patience, self.polls)
-            .hooks(recorder.clone())
-            .build();
-        let runtime = match built {
+            .hooks(recorder.clone());
+        if let Some(choices) = choices {
+            builder = builder.follows(choices);
+        }
+        let runtime = match builder.build() {
             Ok(runtime) => runtime,
             Err(error) => panic!("no runtime could be built for the simulation: {error}"),
         };
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(future))) {
-            Ok(output) => (output, recorder.trace()),
-            Err(payload) => {
-                let trace = recorder.trace();
-                drop(runtime);
-                fail(seed, &trace, payload)
-            }
+            Ok(output) => Ok((output, recorder.trace())),
+            Err(payload) => Err(Failure { trace: recorder.trace(), payload }),
         }
     }
-}
 
-/// The one seed to run, if somebody wants one.
-#[track_caller]
-fn wanted(variable: Option<std::ffi::OsString>) -> Option<u64> {
-    let text = variable?;
-    let seed = text.to_str().and_then(|text| text.trim().parse().ok());
-    match seed {
-        Some(seed) => Some(seed),
-        None => panic!("{SEED} is {text:?}, which is no seed: give a number from 0 to 2^64 - 1"),
+    /// Looks for the shortest schedule that fails as `first` did, and tells of both.
+    #[cold]
+    #[track_caller]
+    fn tell_the_shortest(
+        &self,
+        seed: u64,
+        first: Failure,
+        one: &dyn Fn(u64, Option<Choices>) -> Ran<()>,
+    ) -> ! {
+        if self.shorten == 0 {
+            first.tell(seed);
+        }
+        let made = Made::default();
+        let again = one(seed, Some(Choices::drawn(seed).written_to(Arc::clone(&made))));
+        let made = std::mem::take(&mut *made.lock());
+        let Err(again) = again else {
+            eprintln!(
+                "mainspring: the seed {seed} failed, and passed when it was run again: something \
+                 beyond the seed decides"
+            );
+            first.tell(seed);
+        };
+        if made.len() == MOST_MADE {
+            first.tell(seed);
+        }
+        let mut shortest = again;
+        let since = Instant::now();
+        let schedule = Schedule::new(made).shorten(self.shorten, |schedule| {
+            if since.elapsed() > SHORTEN_FOR {
+                return false;
+            }
+            let ran = one(seed, Some(Choices::listed(schedule.clone().into_choices())));
+            ran.map_err(|failure| shortest = failure).is_err()
+        });
+        eprintln!(
+            "mainspring: the simulation failed under the seed {seed}; the shortest schedule found \
+             that fails makes {} other than first come, first served ({SEED}={seed}/{schedule} runs \
+             it); its last events:\n{}",
+            match schedule.unusual() {
+                0 => "no choice".to_owned(),
+                1 => "1 choice".to_owned(),
+                many => format!("{many} choices"),
+            },
+            shortest.trace
+        );
+        resume(seed, Some(&schedule), first.payload)
     }
 }
 
-/// Tells what went wrong, and how to see it again.
+impl Failure {
+    /// Tells what went wrong, and how to see it again.
+    #[cold]
+    #[track_caller]
+    fn tell(self, seed: u64) -> ! {
+        let Self { trace, payload } = self;
+        eprintln!(
+            "mainspring: the simulation failed under the seed {seed}; its last events:\n{trace}"
+        );
+        resume(seed, None, payload)
+    }
+}
+
+/// Panics as the test did, with how to see it again.
 #[cold]
 #[track_caller]
-fn fail(seed: u64, trace: &Trace, payload: Box<dyn Any + Send>) -> ! {
+fn resume(seed: u64, schedule: Option<&Schedule>, payload: Box<dyn Any + Send>) -> ! {
     let message = payload
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied());
-    eprintln!("mainspring: the simulation failed under the seed {seed}; its last events:\n{trace}");
+    let shortest = schedule.map_or(String::new(), |schedule| {
+        format!("{SEED}={seed}/{schedule} runs its shortest schedule, ")
+    });
     match message {
         Some(message) => {
-            panic!("{message}\nwith the seed {seed}: {SEED}={seed} runs just this one")
+            panic!("{message}\nwith the seed {seed}: {shortest}{SEED}={seed} runs just this one")
         }
         None => {
-            eprintln!("mainspring: {SEED}={seed} runs just this one");
+            eprintln!("mainspring: {shortest}{SEED}={seed} runs just this one");
             resume_unwind(payload)
         }
     }
 }
 
+/// The one seed to run, if somebody wants one, and the schedule to run it in.
+#[track_caller]
+fn wanted(variable: Option<std::ffi::OsString>) -> Option<(u64, Option<Schedule>)> {
+    let text = variable?;
+    let wanted = text.to_str().and_then(|text| {
+        let (seed, schedule) = match text.trim().split_once('/') {
+            Some((seed, schedule)) => (seed, Some(schedule.parse().ok()?)),
+            None => (text.trim(), None),
+        };
+        Some((seed.parse().ok()?, schedule))
+    });
+    match wanted {
+        Some(wanted) => Some(wanted),
+        None => panic!(
+            "{SEED} is {text:?}, which is no seed: give a number from 0 to 2^64 - 1, and maybe a \
+             schedule as a failed test tells it, 7/3=1,8=2"
+        ),
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::wanted;
+    use super::{Schedule, wanted};
 
     #[test]
     fn a_seed_from_the_environment() {
         assert_eq!(wanted(None), None);
-        assert_eq!(wanted(Some(" 18446744073709551615\n".into())), Some(u64::MAX));
+        assert_eq!(wanted(Some(" 18446744073709551615\n".into())), Some((u64::MAX, None)));
+        let schedule = Schedule::new(vec![0, 2]);
+        assert_eq!(wanted(Some("7/1=2".into())), Some((7, Some(schedule))));
+        assert_eq!(wanted(Some("7/".into())), Some((7, Some(Schedule::default()))));
     }
 
     #[test]
     #[should_panic(expected = "is no seed: give a number")]
     fn what_is_no_seed_is_told() {
         wanted(Some("12x".into()));
+    }
+
+    #[test]
+    #[should_panic(expected = "is no seed: give a number")]
+    fn what_is_no_schedule_is_told() {
+        wanted(Some("12/x".into()));
     }
 }

@@ -37,8 +37,26 @@
 //! MAINSPRING_SEED=137 cargo test the_answer_comes_in_time
 //! ```
 //!
+//! # The shortest schedule
+//!
+//! An order that was drawn at random does much that has nothing to do with the failure. So a check that
+//! fails runs the test again and again, with ever more of its choices replaced by the ordinary one, that
+//! who is ready first runs first, for as long as it still fails. What it prints in the end are the events
+//! of the shortest schedule found: each choice that is left in it is needed. It tells that schedule too,
+//! to be run by itself:
+//!
+//! ```text
+//! MAINSPRING_SEED=137/3=1,8=2 cargo test the_answer_comes_in_time
+//! ```
+//!
+//! The panics of those runs are printed as well, as each is one of the test's own. How many there are
+//! [`Sim::shorten`] says.
+//!
 //! Only a panic of the test's own future counts: await the handles of its tasks, and unwrap what they
 //! say. What lies beyond the seed is listed at [`deterministic`](crate::LocalBuilder::deterministic).
+//!
+//! What a test does at random it draws by [`random`] and [`random_below`], so that it too follows from
+//! the seed.
 //!
 //! # Deadlocks
 //!
@@ -53,8 +71,11 @@
 //! one seed.
 
 mod check;
+mod random;
 mod recorder;
+mod schedule;
 mod trace;
 
 pub use check::{Sim, check, run};
+pub use random::{random, random_below};
 pub use trace::Trace;

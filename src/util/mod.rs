@@ -1,11 +1,13 @@
 //! Small structures that several rooms share.
 
+mod choices;
 mod list;
 mod rng;
 mod wake_list;
 
+pub(crate) use choices::{Choices, MOST_MADE, Made};
 pub(crate) use list::{List, Node};
-pub(crate) use rng::Rng;
+pub(crate) use rng::{Rng, SharedRng, below};
 pub(crate) use wake_list::{WakeList, wake_quietly};
 
 use std::any::Any;

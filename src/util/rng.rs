@@ -1,5 +1,10 @@
 //! The one source of choices that could go either way.
 
+use crate::primitives::{AtomicU64, Ordering};
+
+/// What the state of a source grows by.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// SplitMix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014,
 /// figure 17, with the finalizer known as Stafford's variant 13.
 ///
@@ -16,36 +21,51 @@ impl Rng {
     /// The next 64 bits.
     #[inline]
     pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0 = self.0.wrapping_add(GAMMA);
+        mix(self.0)
     }
 
     /// A number below `bound`; 0 if that is 0.
-    ///
-    /// By a multiplication instead of a division, as Lemire describes ("Fast Random Integer
-    /// Generation in an Interval", 2019), without the step that removes the bias, which is below
-    /// `bound` / 2⁶⁴.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.next_u64()) * (bound as u128);
-        (wide >> 64) as usize
+        below(self.next_u64(), bound as u64) as usize
+    }
+}
+
+/// An [`Rng`] that several threads draw from: each draw is one addition.
+#[derive(Debug)]
+pub(crate) struct SharedRng(AtomicU64);
+
+impl SharedRng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
     }
 
-    /// Puts the items into a random order, each with the same chance (Fisher and Yates; Durstenfeld,
-    /// algorithm 235, 1964).
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end + 1));
-        }
+    /// The next 64 bits.
+    pub(crate) fn next_u64(&self) -> u64 {
+        mix(self.0.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA))
     }
+}
+
+/// Makes of 64 random bits a number below `bound`; 0 if that is 0.
+///
+/// By a multiplication instead of a division, as Lemire describes ("Fast Random Integer Generation
+/// in an Interval", 2019), without the step that removes the bias, which is below `bound` / 2⁶⁴.
+#[inline]
+pub(crate) fn below(bits: u64, bound: u64) -> u64 {
+    ((u128::from(bits) * u128::from(bound)) >> 64) as u64
+}
+
+fn mix(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Rng;
-    use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+    use super::{Rng, SharedRng};
+    use proptest::prelude::{prop_assert, proptest};
 
     #[test]
     fn the_published_answers() {
@@ -60,20 +80,8 @@ mod tests {
             16_408_922_859_458_223_821,
         ];
         assert_eq!(first, published);
-    }
-
-    #[test]
-    fn every_order_comes_about_equally_often() {
-        let mut rng = Rng::new(1);
-        let mut seen = std::collections::BTreeMap::new();
-        for _ in 0..24_000 {
-            let mut items = [0, 1, 2, 3];
-            rng.shuffle(&mut items);
-            *seen.entry(items).or_insert(0) += 1;
-        }
-        assert_eq!(seen.len(), 24);
-        // Six standard deviations of a count with the mean 1,000.
-        assert!(seen.values().all(|&count| (810..1190).contains(&count)), "{seen:?}");
+        let shared = SharedRng::new(1_234_567);
+        assert_eq!(first, (0..5).map(|_| shared.next_u64()).collect::<Vec<_>>());
     }
 
     proptest! {
@@ -81,15 +89,6 @@ mod tests {
         fn below_its_bound(seed: u64, bound in 1_usize..) {
             let mut rng = Rng::new(seed);
             prop_assert!((0..100).all(|_| rng.below(bound) < bound));
-        }
-
-        #[test]
-        fn shuffling_keeps_the_items(seed: u64, mut items in prop::collection::vec(0..9_u8, 0..50)) {
-            let mut shuffled = items.clone();
-            Rng::new(seed).shuffle(&mut shuffled);
-            shuffled.sort_unstable();
-            items.sort_unstable();
-            prop_assert_eq!(shuffled, items);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Wakers on their way from under a lock to the place where they may be called.
 
-use super::{Rng, contain};
+use super::{Choices, contain};
 use std::task::Waker;
 
 /// Wakers that were collected under a lock and are woken after it is released.
@@ -31,14 +31,13 @@ impl WakeList {
         }
     }
 
-    /// Gives the wakers another order.
-    pub(crate) fn shuffle(&mut self, rng: &mut Rng) {
+    /// Gives the wakers the order that `choices` say.
+    pub(crate) fn shuffle(&mut self, choices: &mut Choices) {
         if let (Some(first), false) = (&mut self.first, self.rest.is_empty()) {
-            // All are in the vector while it is shuffled, and the last stands for the first.
-            let last = self.rest.len();
-            self.rest.push(std::mem::replace(first, Waker::noop().clone()));
-            rng.shuffle(&mut self.rest);
-            *first = self.rest.swap_remove(last);
+            // All are in the vector while it is shuffled.
+            self.rest.insert(0, std::mem::replace(first, Waker::noop().clone()));
+            choices.shuffle(&mut self.rest);
+            *first = self.rest.remove(0);
         }
     }
 
@@ -73,7 +72,7 @@ pub(crate) fn wake_quietly(waker: Waker) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::WakeList;
+    use super::{Choices, WakeList};
     use std::sync::mpsc;
     use std::task::{Wake, Waker};
 
@@ -108,7 +107,7 @@ mod tests {
             for n in 0..4 {
                 list.push(Waker::from(std::sync::Arc::new(Tell(tx.clone(), n))));
             }
-            list.shuffle(&mut super::Rng::new(seed));
+            list.shuffle(&mut Choices::drawn(seed));
             list.wake_all();
             let mut woken: Vec<_> = rx.try_iter().collect();
             firsts.insert(woken[0]);
@@ -116,5 +115,17 @@ mod tests {
             assert_eq!(woken, [0, 1, 2, 3]);
         }
         assert_eq!(firsts.len(), 4);
+    }
+
+    #[test]
+    fn the_ordinary_choices_keep_the_order() {
+        let (tx, rx) = mpsc::channel();
+        let mut list = WakeList::new();
+        for n in 0..4 {
+            list.push(Waker::from(std::sync::Arc::new(Tell(tx.clone(), n))));
+        }
+        list.shuffle(&mut Choices::listed(Vec::new()));
+        list.wake_all();
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 }

@@ -1,0 +1,184 @@
+//! The order of a run as a list of choices, and how to find a shorter one that fails too.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The choices of a run that were not the ordinary one.
+///
+/// As text they are pairs of place and choice: `3=1,7=2`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Schedule {
+    // INVARIANT: the last is not 0: what follows is ordinary anyway.
+    choices: Vec<u32>,
+}
+
+/// The places that a schedule may have as text, so that a typing error does not ask for memory
+/// without end.
+const MOST_PLACES: usize = 1_000_000;
+
+impl Schedule {
+    pub(super) fn new(mut choices: Vec<u32>) -> Self {
+        let len = choices.iter().rposition(|&choice| choice != 0).map_or(0, |last| last + 1);
+        choices.truncate(len);
+        Self { choices }
+    }
+
+    pub(super) fn into_choices(self) -> Vec<u32> {
+        self.choices
+    }
+
+    /// How many choices are not the ordinary one.
+    pub(super) fn unusual(&self) -> usize {
+        self.choices.iter().filter(|&&choice| choice != 0).count()
+    }
+
+    /// The shortest that is found within `attempts` for which `fails` holds, as it does for this one:
+    /// no choice of it that is not ordinary can be made so, or taken lower by one, without passing.
+    /// Unless the attempts run out.
+    ///
+    /// Parts of the list are made ordinary, all of it first, then halves, and so on down to single
+    /// choices, as Zeller and Hildebrandt do ("Simplifying and Isolating Failure-Inducing Input",
+    /// 2002).
+    pub(super) fn shorten(self, attempts: u32, mut fails: impl FnMut(&Self) -> bool) -> Self {
+        let mut best = self;
+        let mut left = attempts;
+        let mut try_out = |best: &mut Self, changed: Vec<u32>| {
+            let changed = Self::new(changed);
+            if left == 0 || changed == *best {
+                return false;
+            }
+            left -= 1;
+            let better = fails(&changed);
+            if better {
+                *best = changed;
+            }
+            better
+        };
+        let mut size = best.choices.len().max(1);
+        loop {
+            // From the end, as a run that fails early makes the choices after it for nothing.
+            let mut progress = false;
+            let mut end = best.choices.len();
+            while end > 0 {
+                let start = end.saturating_sub(size);
+                let mut changed = best.choices.clone();
+                changed[start..end].fill(0);
+                progress |= try_out(&mut best, changed);
+                end = start.min(best.choices.len());
+            }
+            if size > 1 {
+                size = size.div_ceil(2);
+                continue;
+            }
+            for place in 0..best.choices.len() {
+                while best.choices.get(place).is_some_and(|&choice| choice > 1) {
+                    let mut changed = best.choices.clone();
+                    changed[place] -= 1;
+                    if !try_out(&mut best, changed) {
+                        break;
+                    }
+                    progress = true;
+                }
+            }
+            if !progress {
+                return best;
+            }
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unusual = self.choices.iter().enumerate().filter(|(_, choice)| **choice != 0);
+        for (nth, (place, choice)) in unusual.enumerate() {
+            let comma = if nth > 0 { "," } else { "" };
+            write!(f, "{comma}{place}={choice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut choices = Vec::new();
+        for pair in text.split(',').filter(|pair| !pair.is_empty()) {
+            let (place, choice) = pair.split_once('=').ok_or(())?;
+            let place: usize = place.trim().parse().map_err(drop)?;
+            if place >= MOST_PLACES {
+                return Err(());
+            }
+            choices.resize(choices.len().max(place + 1), 0);
+            choices[place] = choice.trim().parse().map_err(drop)?;
+        }
+        Ok(Self::new(choices))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whether some of the choices at `places` are high enough.
+    fn fails(schedule: &Schedule, places: &[(usize, u32)]) -> bool {
+        places.iter().all(|&(place, least)| {
+            schedule.choices.get(place).is_some_and(|&choice| choice >= least)
+        })
+    }
+
+    #[test]
+    fn what_does_not_matter_becomes_ordinary() {
+        let long = Schedule::new((1..=100).collect());
+        let short = long.shorten(500, |schedule| fails(schedule, &[(3, 2), (60, 1)]));
+        assert_eq!(short.to_string(), "3=2,60=1");
+        assert_eq!(short.unusual(), 2);
+    }
+
+    #[test]
+    fn no_more_attempts_are_made_than_allowed() {
+        let mut attempts = 0;
+        let short = Schedule::new(vec![9; 50]).shorten(7, |_| {
+            attempts += 1;
+            false
+        });
+        assert_eq!((attempts, short), (7, Schedule::new(vec![9; 50])));
+    }
+
+    #[test]
+    fn a_text_that_is_none_is_refused() {
+        for text in ["3", "3=", "=1", "a=1", "3=1;4=1", "1000000=1"] {
+            assert_eq!(text.parse::<Schedule>(), Err(()), "{text}");
+        }
+        assert_eq!("".parse(), Ok(Schedule::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn it_fails_still_and_no_step_further_does(
+            choices in prop::collection::vec(0..5_u32, 0..60),
+            places in prop::collection::vec((0..60_usize, 0..5_u32), 0..4),
+        ) {
+            let long = Schedule::new(choices);
+            let fails = |schedule: &Schedule| {
+                let at = |place| schedule.choices.get(place).copied().unwrap_or(0);
+                places.iter().all(|&(place, least)| at(place) >= least)
+            };
+            prop_assume!(fails(&long));
+            let short = long.shorten(u32::MAX, fails);
+            prop_assert!(fails(&short));
+            for (place, &choice) in short.choices.iter().enumerate().filter(|(_, c)| **c > 0) {
+                let mut lower = short.choices.to_vec();
+                lower[place] = choice - 1;
+                prop_assert!(!fails(&Schedule::new(lower)));
+            }
+        }
+
+        #[test]
+        fn its_text_says_it_all(choices in prop::collection::vec(0..5_u32, 0..60)) {
+            let schedule = Schedule::new(choices);
+            prop_assert_eq!(schedule.to_string().parse(), Ok(schedule));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The arm that ships: thin names over std.
 #![allow(clippy::disallowed_types)]
 
+pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::thread;
 

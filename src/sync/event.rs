@@ -76,6 +76,15 @@ impl Event {
     /// assert!(event.is_set());
     /// ```
     pub fn set(&self) {
+        let mut wakers = WakeList::new();
+        self.set_quietly(&mut wakers);
+        wakers.wake_all();
+    }
+
+    /// Sets the flag, and collects the wakers of those who waited, for one who holds a lock.
+    ///
+    /// It takes the lock of the queue, under which no other is ever taken.
+    pub(super) fn set_quietly(&self, wakers: &mut WakeList) {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & QUEUED == 0 {
             match self.word.compare_exchange_weak(word, SET, Ordering::Release, Ordering::Relaxed) {
@@ -83,12 +92,9 @@ impl Event {
                 Err(now) => word = now,
             }
         }
-        let mut wakers = WakeList::new();
         let mut queue = self.queue.lock();
         self.word.swap(SET, Ordering::Release);
-        while queue.resolve_front(Standing::Granted, &mut wakers) {}
-        drop(queue);
-        wakers.wake_all();
+        while queue.resolve_front(Standing::Granted, wakers) {}
     }
 
     /// Clears the flag: who comes from now on waits for the next [`set`](Self::set).

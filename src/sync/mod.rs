@@ -7,11 +7,14 @@
 //! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
 //! other code of the user runs, while a lock of this module is held.
 
+pub mod cancel;
 pub mod event;
 pub mod oneshot;
 pub mod semaphore;
 mod waiters;
 
+#[doc(inline)]
+pub use cancel::CancelToken;
 #[doc(inline)]
 pub use event::Event;
 #[doc(inline)]

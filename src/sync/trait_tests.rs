@@ -1,8 +1,9 @@
 //! Which auto traits the public types of this room have: a table, so that none changes unseen.
 
 use super::semaphore::{Acquire, AcquireOwned, Closed, OwnedPermit, Permit, TryAcquireError};
-use super::{Event, Semaphore, event, oneshot};
+use super::{CancelToken, Event, Semaphore, cancel, event, oneshot};
 use std::cell::Cell;
+use std::future::Ready;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
@@ -62,6 +63,8 @@ type SendOnly = Cell<u32>;
 /// Can be neither.
 type Neither = Rc<u32>;
 
+type Running<T> = cancel::RunUntilCancelled<Ready<T>, cancel::CancelledOwned>;
+
 #[test]
 fn auto_traits_are_as_the_table_says() {
     table! {
@@ -82,6 +85,13 @@ fn auto_traits_are_as_the_table_says() {
         oneshot::Receiver<SendOnly>:     true  true  true  true;
         oneshot::Sender<Neither>:        false false true  true;
         oneshot::Receiver<Neither>:      false false true  true;
+        CancelToken:                     true  true  true  true;
+        cancel::Cancelled<'static>:      true  true  false false;
+        cancel::CancelledOwned:          true  true  false false;
+        cancel::DropGuard:               true  true  true  true;
+        cancel::DropGuardRef<'static>:   true  true  true  true;
+        Running<SendOnly>:               true  false false false;
+        Running<Neither>:                false false false false;
         oneshot::RecvError:              true  true  true  true;
         oneshot::TryRecvError:           true  true  true  true;
     }

@@ -15,11 +15,7 @@ use std::task::Poll;
 pub(super) type Answer<T> = oneshot::Sender<Result<T, ChildError>>;
 
 /// A child that is a future.
-pub(super) async fn run<F, T, E>(
-    future: F,
-    answer: Answer<T>,
-    scope: Arc<Shared<E>>,
-) -> Ended<E>
+pub(super) async fn run<F, T, E>(future: F, answer: Answer<T>, scope: Arc<Shared<E>>) -> Ended<E>
 where
     F: Future<Output = Result<T, E>>,
     E: Send + 'static,

@@ -6,7 +6,7 @@ use super::shared::{Cause, Shared};
 use crate::context;
 use crate::group::{no_local_runtime, no_runtime, takes_local};
 use crate::offload::PoolHandle;
-use crate::sync::oneshot;
+use crate::sync::{CancelToken, oneshot};
 use crate::task::{self, AbortHandle, TaskId};
 use std::fmt;
 use std::future::Future;
@@ -160,10 +160,10 @@ impl<E: Send + 'static> Scope<E> {
         self.shared.end(Cause::Cancel);
     }
 
-    /// Whether the scope is cancelled, whoever did it: a failure, a deadline, and the drop of the
-    /// scope's future cancel it too.
+    /// Whether the scope is cancelled, whoever did it: a failure, a deadline, a token, and the drop
+    /// of the scope's future cancel it too.
     pub fn is_cancelled(&self) -> bool {
-        self.shared.cancelled().is_set()
+        self.shared.token().is_cancelled()
     }
 
     /// Waits until the scope [is cancelled](Self::is_cancelled); for ever, if it ends otherwise.
@@ -175,7 +175,14 @@ impl<E: Send + 'static> Scope<E> {
     ///
     /// Dropping the future loses nothing.
     pub async fn cancelled(&self) {
-        self.shared.cancelled().wait().await;
+        self.shared.token().cancelled().await;
+    }
+
+    /// A token that is cancelled when the scope is, for closures that block and for tasks outside.
+    ///
+    /// Cancelling it does nothing to the scope.
+    pub fn token(&self) -> CancelToken {
+        self.shared.token().child_token()
     }
 }
 

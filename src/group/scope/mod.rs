@@ -9,6 +9,8 @@ pub use error::{ChildError, Failure, ScopeError};
 pub use handle::{Scope, ScopedHandle};
 
 use crate::coop;
+use crate::sync::CancelToken;
+use crate::sync::cancel::Cancelled;
 use crate::time::{Instant, Sleep, sleep_until};
 use crate::util::discard;
 use shared::{Cause, ENCLOSING, Nest, Shared};
@@ -84,6 +86,7 @@ use std::time::Duration;
 pub struct TaskScope {
     deadline: Option<Instant>,
     timeout: Option<Duration>,
+    token: Option<CancelToken>,
 }
 
 impl TaskScope {
@@ -104,6 +107,32 @@ impl TaskScope {
     /// Cancels the scope after this time, counted from the first poll of [`run`](Self::run).
     pub fn timeout(mut self, duration: Duration) -> Self {
         self.timeout = Some(self.timeout.map_or(duration, |present| present.min(duration)));
+        self
+    }
+
+    /// Cancels the scope when `token` is cancelled; a second call replaces the token of the first.
+    ///
+    /// If everything has ended when that is noticed, the value counts. Cancelling the scope does
+    /// nothing to the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::{group::TaskScope, sync::CancelToken};
+    /// use std::convert::Infallible;
+    ///
+    /// # mainspring::block_on(async {
+    /// let shutdown = CancelToken::new();
+    /// let workers = TaskScope::new().cancelled_by(&shutdown).run(async |scope| {
+    ///     scope.spawn(async { Ok(std::future::pending::<()>().await) });
+    ///     shutdown.cancel();
+    ///     Ok::<_, Infallible>(())
+    /// });
+    /// assert!(workers.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
+        self.token = Some(token.clone());
         self
     }
 
@@ -128,22 +157,41 @@ impl TaskScope {
         E: Send + 'static,
     {
         async move {
-            let mut limit = self.limit();
-            let mut running = Running::begin();
+            let token = self.token.as_ref().map(CancelToken::child_token).unwrap_or_default();
+            let mut limits = Limits { sleep: self.sleep(), stop: pin!(token.cancelled()) };
+            let mut running = Running::begin(token.clone());
             let shared = Arc::clone(&running.shared);
             let scope = Scope { shared: Arc::clone(&shared) };
             // The body is begun inside too, as it may panic.
             let body = ENCLOSING.scope(shared, async move { body(scope).await });
             let mut body = pin!(Some(body));
-            poll_fn(|cx| running.poll(body.as_mut(), limit.as_mut(), cx)).await;
+            poll_fn(|cx| running.poll(body.as_mut(), &mut limits, cx)).await;
             running.conclude()
         }
     }
 
-    fn limit(&self) -> Option<Sleep> {
+    fn sleep(&self) -> Option<Sleep> {
         let after = self.timeout.map(|timeout| Instant::now() + timeout);
         let deadline = self.deadline.into_iter().chain(after).min();
         deadline.map(sleep_until)
+    }
+}
+
+/// What ends a scope from outside.
+struct Limits<'a, 'b> {
+    sleep: Option<Sleep>,
+    stop: Pin<&'a mut Cancelled<'b>>,
+}
+
+impl Limits<'_, '_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cause> {
+        if self.stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Cause::Token);
+        }
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        // What spends the whole budget in each poll must not keep the deadline from being seen.
+        let _unlimited = coop::unlimited();
+        Pin::new(sleep).poll(cx).map(|()| Cause::Deadline)
     }
 }
 
@@ -160,9 +208,9 @@ struct Running<V, E: Send + 'static> {
 }
 
 impl<V, E: Send + 'static> Running<V, E> {
-    fn begin() -> Self {
+    fn begin(token: CancelToken) -> Self {
         Self {
-            shared: Arc::new(Shared::new()),
+            shared: Arc::new(Shared::new(token)),
             outer: ENCLOSING.try_with(Arc::clone).ok(),
             value: None,
             failures: Vec::new(),
@@ -175,7 +223,7 @@ impl<V, E: Send + 'static> Running<V, E> {
     fn poll<F: Future<Output = Result<V, E>>>(
         &mut self,
         mut body: Pin<&mut Option<F>>,
-        limit: Option<&mut Sleep>,
+        limits: &mut Limits<'_, '_>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         self.reap(cx);
@@ -185,12 +233,10 @@ impl<V, E: Send + 'static> Running<V, E> {
         if body.is_none() && self.close() {
             return Poll::Ready(());
         }
-        if let (false, Some(limit)) = (self.is_ending(), limit) {
-            // What spends the whole budget in each poll must not keep the deadline from being seen.
-            let _unlimited = coop::unlimited();
-            if Pin::new(limit).poll(cx).is_ready() {
-                self.shared.end(Cause::Deadline);
-            }
+        if !self.is_ending()
+            && let Poll::Ready(cause) = limits.poll(cx)
+        {
+            self.shared.end(cause);
         }
         if self.is_ending() && body.is_some() {
             self.drop_body(body);

@@ -4,7 +4,7 @@ use super::error::Failure;
 use crate::coop;
 use crate::group::ready::{ReadyList, Ticket};
 use crate::primitives::Mutex;
-use crate::sync::Event;
+use crate::sync::CancelToken;
 use crate::task::{AbortHandle, JoinError, JoinHandle, LocalKey};
 use crate::util::contain;
 use slab::Slab;
@@ -37,7 +37,8 @@ pub(super) struct Shared<E> {
     // The keys of members that have ended. Polled by the future of `run`, or by the scope that has
     // adopted this one.
     ended: ReadyList,
-    cancelled: Event,
+    /// Cancelled when the scope begins to end, or before that from outside.
+    token: CancelToken,
 }
 
 struct Table<E> {
@@ -72,20 +73,26 @@ pub(super) enum Cause {
 }
 
 enum Member<E> {
-    Child { handle: JoinHandle<Ended<E>>, number: u64 },
+    Child {
+        handle: JoinHandle<Ended<E>>,
+        number: u64,
+    },
     /// A child that had ended when it came into the table.
     Ended(Result<Ended<E>, JoinError>),
-    Orphans { scope: Arc<dyn Nest>, ticket: Arc<Ticket> },
+    Orphans {
+        scope: Arc<dyn Nest>,
+        ticket: Arc<Ticket>,
+    },
 }
 
 impl<E: Send + 'static> Shared<E> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(token: CancelToken) -> Self {
         let table = Table { phase: Phase::Open, members: Slab::new(), starting: 0, born: 0 };
-        Self { table: Mutex::new(table), ended: ReadyList::new(), cancelled: Event::new() }
+        Self { table: Mutex::new(table), ended: ReadyList::new(), token }
     }
 
-    pub(super) fn cancelled(&self) -> &Event {
-        &self.cancelled
+    pub(super) fn token(&self) -> &CancelToken {
+        &self.token
     }
 
     /// Why it ends early, if it does.
@@ -99,7 +106,7 @@ impl<E: Send + 'static> Shared<E> {
     /// Keeps a place for a child, if the scope takes in any; it does not end meanwhile.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Place<E>> {
         let mut table = self.table.lock();
-        if table.phase != Phase::Open {
+        if table.phase != Phase::Open || self.token.is_cancelled() {
             return None;
         }
         table.starting += 1;
@@ -122,7 +129,7 @@ impl<E: Send + 'static> Shared<E> {
             }
         }
         drop(table);
-        self.cancelled.set();
+        self.token.cancel();
         children.sort_unstable_by_key(|(number, _)| *number);
         for (_, child) in children {
             child.abort();

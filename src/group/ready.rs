@@ -33,6 +33,8 @@ pub(super) struct Ticket {
     // INVARIANT: set while the key is in the list, or among those that were taken from it and not
     // looked at.
     queued: AtomicBool,
+    /// A note for the group, with a meaning of its own.
+    marked: AtomicBool,
 }
 
 // No wake is lost. Who wakes swaps `queued` to true; whoever is about to look at the member swaps it
@@ -58,7 +60,8 @@ impl ReadyList {
 
     fn make(&self, key: usize, queued: bool) -> Arc<Ticket> {
         let list = Arc::clone(&self.shared);
-        Arc::new(Ticket { list, key, queued: AtomicBool::new(queued) })
+        let (queued, marked) = (AtomicBool::new(queued), AtomicBool::new(false));
+        Arc::new(Ticket { list, key, queued, marked })
     }
 
     /// The member that was woken first.
@@ -140,6 +143,15 @@ impl Ticket {
     /// Notes that the member is looked at now: a wake from here on puts it into the list again.
     pub(super) fn begin(&self) {
         self.queued.swap(false, Ordering::AcqRel);
+    }
+
+    /// Leaves the note that [`is_marked`](Self::is_marked) tells of.
+    pub(super) fn mark(&self) {
+        self.marked.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked.load(Ordering::Acquire)
     }
 }
 

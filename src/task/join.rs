@@ -105,11 +105,6 @@ impl<T> JoinHandle<T> {
         !self.is_finished() && self.task.header().home.is_here()
     }
 
-    /// Whether somebody has asked the task to end.
-    pub(crate) fn was_aborted(&self) -> bool {
-        self.task.header().state.is_aborted()
-    }
-
     /// Lets the thread sleep until the task has ended, for `timeout` at the most.
     pub(crate) fn wait(mut self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
         if !self.is_finished() {

@@ -2,12 +2,12 @@
 
 use super::child;
 use super::error::ChildError;
-use super::shared::{Cause, Shared};
+use super::shared::{Cause, Child, Shared};
 use crate::context;
 use crate::group::{no_local_runtime, no_runtime, takes_local};
 use crate::offload::PoolHandle;
 use crate::sync::{CancelToken, oneshot};
-use crate::task::{self, AbortHandle, TaskId};
+use crate::task::{self, TaskId};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -62,9 +62,7 @@ impl<E: Send + 'static> Scope<E> {
         let (answer, receiver) = oneshot::channel();
         let child = child::run(future, answer, Arc::clone(&self.shared));
         let task = task::spawn(&*current.spawn, child, location);
-        let stop = task.abort_handle();
-        place.take(task);
-        ScopedHandle { receiver, task: Some(stop) }
+        ScopedHandle { receiver, child: Some(place.take(task)) }
     }
 
     /// Makes `future`, which need not be `Send`, a task of the
@@ -88,9 +86,7 @@ impl<E: Send + 'static> Scope<E> {
         let (answer, receiver) = oneshot::channel();
         let child = child::run(future, answer, Arc::clone(&self.shared));
         let task = task::spawn_local(&*current.spawn, child, location);
-        let stop = task.abort_handle();
-        place.take(task);
-        ScopedHandle { receiver, task: Some(stop) }
+        ScopedHandle { receiver, child: Some(place.take(task)) }
     }
 
     /// Runs `f`, which may block, on a thread of the pool of the runtime that runs the calling code,
@@ -118,9 +114,7 @@ impl<E: Send + 'static> Scope<E> {
         let shared = Arc::clone(&self.shared);
         let work = move || child::call(f, answer, &shared);
         let task = PoolHandle::of(&current).spawn(work, location);
-        let stop = task.abort_handle();
-        place.take(task);
-        ScopedHandle { receiver, task: Some(stop) }
+        ScopedHandle { receiver, child: Some(place.take(task)) }
     }
 
     /// Ends the scope: aborts its children, in the order in which they were spawned, and the body,
@@ -212,31 +206,32 @@ impl<E> fmt::Debug for Scope<E> {
 /// When it is polled again after it was ready.
 pub struct ScopedHandle<T> {
     receiver: oneshot::Receiver<Result<T, ChildError>>,
-    task: Option<AbortHandle>,
+    /// `None` if the scope did not take it in.
+    child: Option<Child>,
 }
 
 impl<T> ScopedHandle<T> {
     /// That of a child which the scope did not take in.
     fn refused() -> Self {
-        Self { receiver: oneshot::channel().1, task: None }
+        Self { receiver: oneshot::channel().1, child: None }
     }
 
     /// Asks the child to end, as [`JoinHandle::abort`](crate::JoinHandle::abort) does; the scope goes
     /// on.
     pub fn abort(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
+        if let Some(child) = &self.child {
+            child.abort();
         }
     }
 
     /// Whether the child has ended.
     pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(AbortHandle::is_finished)
+        self.child.as_ref().is_none_or(|child| child.task().is_finished())
     }
 
     /// The number of the child's task; `None` if the scope did not take it in.
     pub fn id(&self) -> Option<TaskId> {
-        self.task.as_ref().map(AbortHandle::id)
+        self.child.as_ref().map(|child| child.task().id())
     }
 }
 

@@ -161,10 +161,7 @@ impl TaskScope {
             let mut limits = Limits { sleep: self.sleep(), stop: pin!(token.cancelled()) };
             let mut running = Running::begin(token.clone());
             let shared = Arc::clone(&running.shared);
-            let scope = Scope { shared: Arc::clone(&shared) };
-            // The body is begun inside too, as it may panic.
-            let body = ENCLOSING.scope(shared, async move { body(scope).await });
-            let mut body = pin!(Some(body));
+            let mut body = pin!(running.begin_body(body).map(|body| ENCLOSING.scope(shared, body)));
             poll_fn(|cx| running.poll(body.as_mut(), &mut limits, cx)).await;
             running.conclude()
         }
@@ -218,6 +215,14 @@ impl<V, E: Send + 'static> Running<V, E> {
             cause: None,
             over: false,
         }
+    }
+
+    /// Calls the body, which may panic before it gives its future.
+    fn begin_body<F>(&mut self, body: impl FnOnce(Scope<E>) -> F) -> Option<F> {
+        let shared: Arc<dyn Nest> = self.shared.clone();
+        let scope = Scope { shared: Arc::clone(&self.shared) };
+        let begun = AssertUnwindSafe(|| ENCLOSING.sync_scope(shared, || body(scope)));
+        catch_unwind(begun).map_err(|payload| self.note_panic(payload)).ok()
     }
 
     fn poll<F: Future<Output = Result<V, E>>>(

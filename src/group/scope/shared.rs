@@ -73,9 +73,11 @@ pub(super) enum Cause {
 }
 
 enum Member<E> {
+    /// The ticket is marked if its own handle has aborted it.
     Child {
         handle: JoinHandle<Ended<E>>,
         number: u64,
+        ticket: Arc<Ticket>,
     },
     /// A child that had ended when it came into the table.
     Ended(Result<Ended<E>, JoinError>),
@@ -124,7 +126,7 @@ impl<E: Send + 'static> Shared<E> {
         table.phase = Phase::Ending(cause);
         let mut children: Vec<(u64, AbortHandle)> = Vec::with_capacity(table.members.len());
         for (_, member) in &table.members {
-            if let Member::Child { handle, number } = member {
+            if let Member::Child { handle, number, .. } = member {
                 children.push((*number, handle.abort_handle()));
             }
         }
@@ -171,16 +173,17 @@ impl<E: Send + 'static> Shared<E> {
             }
         }
         let member = table.members.remove(key);
+        let cancelled = table.phase != Phase::Open;
         drop(table);
         match member {
-            Member::Child { mut handle, .. } => {
+            Member::Child { mut handle, ticket, .. } => {
                 let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(Waker::noop()));
                 match polled {
-                    Poll::Ready(outcome) => failure(outcome, handle.was_aborted()),
+                    Poll::Ready(outcome) => failure(outcome, cancelled || ticket.is_marked()),
                     Poll::Pending => unreachable!("a task that has ended has its outcome"),
                 }
             }
-            Member::Ended(outcome) => failure(outcome, false),
+            Member::Ended(outcome) => failure(outcome, cancelled),
             Member::Orphans { .. } => None,
         }
     }
@@ -208,43 +211,42 @@ impl<E: Send + 'static> Shared<E> {
     }
 
     /// Puts a child into the table that was just spawned.
-    fn insert(&self, mut handle: JoinHandle<Ended<E>>) {
+    fn insert(&self, mut handle: JoinHandle<Ended<E>>) -> Child {
         let stop = handle.abort_handle();
         let mut table = self.table.lock();
         let (ending, over) = (table.phase != Phase::Open, table.phase == Phase::Over);
         table.starting -= 1;
+        let ticket = self.ended.ticket(table.members.vacant_key());
+        let child = Child { task: stop, ticket: Arc::clone(&ticket) };
         if over {
             drop(table);
-            stop.abort();
-            return;
+            child.task.abort();
+            return child;
         }
         let number = table.born;
         table.born += 1;
-        let ticket = Waker::from(self.ended.ticket(table.members.vacant_key()));
         // Under the lock, so that whoever is told of its end finds it in the table. It runs no code
         // of the user's: the handle is new and has no other waker, and the outcome is only moved.
         let polled = {
             let _unlimited = coop::unlimited();
-            Pin::new(&mut handle).poll(&mut Context::from_waker(&ticket))
+            let waker = Waker::from(Arc::clone(&ticket));
+            Pin::new(&mut handle).poll(&mut Context::from_waker(&waker))
         };
-        let early = polled.is_ready();
-        let spent = match polled {
+        match polled {
             Poll::Pending => {
-                table.members.insert(Member::Child { handle, number });
-                None
+                table.members.insert(Member::Child { handle, number, ticket });
+                drop(table);
+                if ending {
+                    child.task.abort();
+                }
             }
             Poll::Ready(outcome) => {
                 table.members.insert(Member::Ended(outcome));
-                Some(handle)
+                drop(table);
+                Waker::from(ticket).wake();
             }
-        };
-        drop(table);
-        drop(spent);
-        if early {
-            ticket.wake();
-        } else if ending {
-            stop.abort();
         }
+        child
     }
 }
 
@@ -274,13 +276,31 @@ impl<E: Send + 'static> Nest for Shared<E> {
 }
 
 /// How a child failed, if it did.
-fn failure<E>(outcome: Result<Ended<E>, JoinError>, was_aborted: bool) -> Option<Failure<E>> {
+fn failure<E>(outcome: Result<Ended<E>, JoinError>, cancelled: bool) -> Option<Failure<E>> {
     match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Failure::Child(error)),
         Err(error) if error.is_panic() => Some(Failure::Panicked(error)),
-        Err(_) if was_aborted => None,
+        Err(_) if cancelled => None,
         Err(error) => Some(Failure::Lost(error)),
+    }
+}
+
+/// A child as its handle knows it.
+pub(super) struct Child {
+    task: AbortHandle,
+    ticket: Arc<Ticket>,
+}
+
+impl Child {
+    pub(super) fn task(&self) -> &AbortHandle {
+        &self.task
+    }
+
+    /// Cancels it, which is no failure.
+    pub(super) fn abort(&self) {
+        self.ticket.mark();
+        self.task.abort();
     }
 }
 
@@ -292,9 +312,9 @@ pub(super) struct Place<E: Send + 'static> {
 
 impl<E: Send + 'static> Place<E> {
     /// The child takes its place.
-    pub(super) fn take(mut self, handle: JoinHandle<Ended<E>>) {
+    pub(super) fn take(mut self, handle: JoinHandle<Ended<E>>) -> Child {
         self.taken = true;
-        self.shared.insert(handle);
+        self.shared.insert(handle)
     }
 }
 

@@ -875,16 +875,20 @@ fn threads_spawn_and_cancel_at_the_same_time() {
     within(|| {
         for round in 0..200_u64 {
             block_on(async {
+                let alive = std::sync::Arc::new(());
                 let runtime = Handle::current();
                 let outcome: Outcome<()> = TaskScope::new()
                     .run(async |scope: Scope<_>| {
                         for thread in 0..3 {
                             let (scope_too, runtime) = (scope.clone(), runtime.clone());
+                            let alive = alive.clone();
                             scope.spawn_blocking(move || {
                                 let _entered = runtime.enter();
                                 for n in 0..20 {
+                                    let alive = alive.clone();
                                     drop(scope_too.spawn(async move {
                                         yield_now().await;
+                                        drop(alive);
                                         Ok(n)
                                     }));
                                     if thread == 0 && n == round % 20 {
@@ -898,6 +902,7 @@ fn threads_spawn_and_cancel_at_the_same_time() {
                     })
                     .await;
                 outcome.unwrap();
+                assert_eq!(std::sync::Arc::strong_count(&alive), 1);
             });
         }
     });

@@ -101,3 +101,6 @@ fn no_runtime(method: &str) -> ! {
 fn no_local_runtime(method: &str) -> ! {
     panic!("{method} was called where no LocalRuntime runs: call it inside its block_on or tasks");
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -6,6 +6,7 @@ mod watchdog;
 
 use futures::FutureExt;
 use mainspring::group::{ChildError, Failure, JoinSet, Scope, ScopeError, TaskScope, join_all};
+use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::sync::CancelToken;
 use mainspring::time::{Instant, sleep, timeout};
 use mainspring::{Handle, LocalRuntime, block_on, sim, spawn, spawn_local, yield_now};
@@ -170,11 +171,11 @@ fn without_seeds_children_are_aborted_in_the_order_of_their_births() {
         let log = Log::default();
         let outcome: Outcome<()> = TaskScope::new()
             .run(async |scope| {
-                // Frees the first places of the table, which others take then.
-                for _ in 0..2 {
-                    scope.spawn_local(async { Ok(()) }).await.unwrap();
-                    yield_now().await;
+                // These leave their places in the table to others, the last one first.
+                for handle in [1, 2, 3].map(|_| scope.spawn_local(async { Ok(()) })) {
+                    handle.await.unwrap();
                 }
+                yield_now().await;
                 for name in ["1", "2", "3", "4", "5"] {
                     scope.spawn_local::<_, ()>(log.waits(name));
                 }
@@ -867,6 +868,81 @@ fn a_scope_that_lives_long_keeps_nothing_of_children_that_ended() {
             })
             .await;
         outcome.unwrap();
+    });
+}
+
+/// Holds up the thread `outside` while it spawns.
+struct Slow(std::sync::mpsc::SyncSender<()>);
+
+impl Hooks for Slow {
+    fn on_spawn(&self, _: &TaskInfo) {
+        if std::thread::current().name() == Some("outside") {
+            // Once when it comes here, and once more when it may go on.
+            self.0.send(()).unwrap();
+            self.0.send(()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_child_that_is_being_spawned_counts() {
+    within(|| {
+        let (sender, slow) = mpsc::sync_channel(0);
+        let runtime =
+            LocalRuntime::builder().hooks(std::sync::Arc::new(Slow(sender))).build().unwrap();
+        let handle = runtime.handle();
+        runtime.block_on(async {
+            let mut kept = None;
+            let ran = std::sync::Arc::new(());
+            let run = TaskScope::new().run(async |scope: Scope<&str>| {
+                kept = Some(scope.clone());
+                let (handle, child) = (handle.clone(), ran.clone());
+                let spawner = move || {
+                    let _entered = handle.enter();
+                    drop(scope.spawn(async move {
+                        yield_now().await;
+                        drop(child);
+                        Ok(())
+                    }));
+                };
+                let thread = std::thread::Builder::new().name("outside".into());
+                let thread = thread.spawn(spawner).unwrap();
+                slow.recv().unwrap();
+                Ok(thread)
+            });
+            let mut run = std::pin::pin!(run);
+            // The body has ended, and no child is there yet.
+            assert!(timeout(ms(5), run.as_mut()).await.is_err());
+            slow.recv().unwrap();
+            let thread = run.await.unwrap();
+            assert_eq!(std::sync::Arc::strong_count(&ran), 1);
+            thread.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn it_ends_beside_one_that_spends_the_whole_budget() {
+    check(|| async {
+        let task = spawn_local(async {
+            let mut greedy = std::pin::pin!(async {
+                loop {
+                    mainspring::coop::consume_budget().await;
+                }
+            });
+            let mut run = std::pin::pin!(TaskScope::new().timeout(ms(9)).run(async |scope| {
+                for _ in 0..300 {
+                    scope.spawn(async { Ok::<_, &str>(()) });
+                }
+                Ok(())
+            }));
+            std::future::poll_fn(|cx| {
+                let _: std::task::Poll<()> = greedy.as_mut().poll(cx);
+                run.as_mut().poll(cx)
+            })
+            .await
+        });
+        task.await.unwrap().unwrap();
     });
 }
 

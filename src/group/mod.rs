@@ -104,3 +104,49 @@ fn no_local_runtime(method: &str) -> ! {
 
 #[cfg(all(test, loom))]
 mod loom_tests;
+
+/// What the compiler refuses, and must go on refusing.
+///
+/// Children of a scope, and tasks of a set, may outlive the drop of those, so they borrow nothing:
+///
+/// ```compile_fail,E0373
+/// use mainspring::group::TaskScope;
+/// # mainspring::block_on(async {
+/// let text = String::from("short");
+/// let run = TaskScope::new().run(async |scope| {
+///     scope.spawn(async { Ok::<_, ()>(text.len()) });
+///     Ok(())
+/// });
+/// run.await.unwrap();
+/// # });
+/// ```
+///
+/// What may not go to another thread is spawned with `spawn_local` only:
+///
+/// ```compile_fail,E0277
+/// use mainspring::group::TaskScope;
+/// # mainspring::block_on(async {
+/// let run = TaskScope::new().run(async |scope| {
+///     let rc = std::rc::Rc::new(1);
+///     scope.spawn(async move { Ok::<_, ()>(*rc) });
+///     Ok(())
+/// });
+/// run.await.unwrap();
+/// # });
+/// ```
+///
+/// ```compile_fail,E0277
+/// # mainspring::block_on(async {
+/// let mut set = mainspring::group::JoinSet::new();
+/// set.spawn(async { std::rc::Rc::new(1) });
+/// # });
+/// ```
+///
+/// A set of outputs that stay on their thread stays there too:
+///
+/// ```compile_fail,E0277
+/// let set = mainspring::group::JoinSet::<std::rc::Rc<u8>>::new();
+/// std::thread::spawn(move || drop(set));
+/// ```
+#[cfg(doctest)]
+pub struct Refused;

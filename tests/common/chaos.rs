@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Awaits `future`: mostly to its end, else for a few milliseconds, or for a few polls. `None` if it
 /// was given up.
-pub async fn meddle<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn meddle<F: Future>(future: F) -> Option<F::Output> {
     match random_below(5) {
         0 => timeout(Duration::from_millis(random_below(4)), future).await.ok(),
         1 => for_some_polls(1 + random_below(3), future).await,
@@ -37,7 +37,7 @@ async fn for_some_polls<F: Future>(mut polls: u64, future: F) -> Option<F::Outpu
 }
 
 /// Lets others run, for a while or not at all.
-pub async fn wander() {
+pub(crate) async fn wander() {
     match random_below(4) {
         0 => sleep(Duration::from_millis(random_below(3))).await,
         1 => {}
@@ -51,7 +51,7 @@ pub async fn wander() {
 
 /// Awaits all tasks; with `abort`, aborts some of them before, now and then. `None` for those that
 /// it cancelled. A panic is passed on.
-pub async fn finish<T>(tasks: Vec<JoinHandle<T>>, abort: bool) -> Vec<Option<T>> {
+pub(crate) async fn finish<T>(tasks: Vec<JoinHandle<T>>, abort: bool) -> Vec<Option<T>> {
     if abort {
         for task in &tasks {
             wander().await;

@@ -155,7 +155,6 @@ fn only_those_are_polled_that_were_woken() {
     }
     assert!(polls.iter().all(|polls| polls.get() == 2));
     drop(all);
-    drop(cx);
     drop(waker);
     assert!(rings.recv().is_err(), "nobody keeps the waker");
 }

@@ -150,21 +150,19 @@ impl TaskScope {
     /// # Cancel safety
     ///
     /// Dropping the future aborts the children; see [`TaskScope`] for who waits for them.
-    pub fn run<V, E, B, F>(self, body: B) -> impl Future<Output = Result<V, ScopeError<E>>>
+    pub async fn run<V, E, B, F>(self, body: B) -> Result<V, ScopeError<E>>
     where
         B: FnOnce(Scope<E>) -> F,
         F: Future<Output = Result<V, E>>,
         E: Send + 'static,
     {
-        async move {
-            let token = self.token.as_ref().map(CancelToken::child_token).unwrap_or_default();
-            let mut limits = Limits { sleep: self.sleep(), stop: pin!(token.cancelled()) };
-            let mut running = Running::begin(token.clone());
-            let shared = Arc::clone(&running.shared);
-            let mut body = pin!(running.begin_body(body).map(|body| ENCLOSING.scope(shared, body)));
-            poll_fn(|cx| running.poll(body.as_mut(), &mut limits, cx)).await;
-            running.conclude()
-        }
+        let token = self.token.as_ref().map(CancelToken::child_token).unwrap_or_default();
+        let mut limits = Limits { sleep: self.sleep(), stop: pin!(token.cancelled()) };
+        let mut running = Running::begin(token.clone());
+        let shared = Arc::clone(&running.shared);
+        let mut body = pin!(running.begin_body(body).map(|body| ENCLOSING.scope(shared, body)));
+        poll_fn(|cx| running.poll(body.as_mut(), &mut limits, cx)).await;
+        running.conclude()
     }
 
     fn sleep(&self) -> Option<Sleep> {

@@ -280,3 +280,31 @@ fn it_is_send_where_the_futures_are() {
         Ok::<_, ()>(())
     }]));
 }
+
+/// Wakes that come from other threads, in the middle of polls.
+#[test]
+fn wakes_of_many_threads_are_not_lost() {
+    within(|| {
+        const COUNT: usize = 300;
+        for round in 0..20 {
+            let (senders, receivers): (Vec<_>, Vec<_>) =
+                (0..COUNT).map(|_| oneshot::channel::<usize>()).unzip();
+            let mut shares = [vec![], vec![], vec![]];
+            for (n, sender) in senders.into_iter().enumerate() {
+                shares[(n * 7 + round) % 3].push((n, sender));
+            }
+            let threads = shares.map(|share| {
+                std::thread::spawn(move || {
+                    for (n, sender) in share {
+                        sender.send(n).unwrap();
+                    }
+                })
+            });
+            let outputs = block_on(join_all(receivers));
+            assert!(outputs.into_iter().map(Result::unwrap).eq(0..COUNT));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        }
+    });
+}

@@ -382,3 +382,33 @@ fn poll_functions_can_use_it() {
         assert!(start.elapsed() >= ms(1));
     });
 }
+
+/// Outcomes that come from other threads while waits are given up: each once.
+#[test]
+fn each_outcome_once_from_many_threads() {
+    within(|| {
+        const COUNT: usize = 4000;
+        let runtime = LocalRuntime::builder().blocking_threads(4).build().unwrap();
+        runtime.block_on(async {
+            let mut set = JoinSet::new();
+            let mut seen = vec![0_u8; COUNT];
+            let mut spawned = 0;
+            while spawned < COUNT || !set.is_empty() {
+                while spawned < COUNT && set.len() < 200 {
+                    let n = spawned;
+                    set.spawn_blocking(move || n);
+                    spawned += 1;
+                }
+                // Polled once, and dropped.
+                let next = match set.join_next().now_or_never() {
+                    Some(next) => next,
+                    None => set.join_next().await,
+                };
+                if let Some(outcome) = next {
+                    seen[outcome.unwrap()] += 1;
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1));
+        });
+    });
+}

@@ -1042,3 +1042,59 @@ fn outside_a_runtime_it_says_what_to_do_and_does_not_hang() {
         assert!(matches!(cause(outcome), Failure::Lost(_)));
     });
 }
+
+#[test]
+fn a_runtime_that_ends_takes_its_scopes_along() {
+    within(|| {
+        let alive = std::sync::Arc::new(());
+        let runtime = LocalRuntime::builder().build().unwrap();
+        let deepest = alive.clone();
+        runtime.block_on(async {
+            let tree = TaskScope::new().run(async move |outer: Scope<&str>| {
+                let child = deepest.clone();
+                outer.spawn(async move {
+                    let inner = TaskScope::new().run(async move |scope: Scope<&str>| {
+                        scope.spawn::<_, ()>(async move {
+                            let _child = child;
+                            pending().await
+                        });
+                        pending::<Result<(), _>>().await
+                    });
+                    inner.await.map_err(|_| "never")
+                });
+                let _deepest = deepest;
+                pending::<Result<(), _>>().await
+            });
+            drop(spawn(tree));
+            sleep(ms(1)).await;
+        });
+        assert!(std::sync::Arc::strong_count(&alive) > 1);
+        drop(runtime);
+        assert_eq!(std::sync::Arc::strong_count(&alive), 1);
+    });
+}
+
+#[test]
+fn errors_say_what_happened_and_why() {
+    use std::error::Error;
+    use std::io;
+    block_on(async {
+        let outcome: Outcome<(), io::Error> = TaskScope::new()
+            .run(async |_| Err(io::Error::other("no".parse::<u8>().unwrap_err())))
+            .await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.to_string(), "the body of a scope failed: invalid digit found in string");
+        assert!(error.source().is_none_or(|source| source.is::<std::num::ParseIntError>()));
+        assert!(
+            matches!(error.cause(), Failure::Body(error) if error.kind() == io::ErrorKind::Other)
+        );
+        let outcome: Outcome<(), io::Error> = TaskScope::new()
+            .run(async |scope| {
+                scope.spawn::<_, ()>(async { panic!("oh") });
+                Ok(())
+            })
+            .await;
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.starts_with("a child of a scope: task ") && text.ends_with("panicked: oh"));
+    });
+}

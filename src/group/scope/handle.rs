@@ -21,7 +21,8 @@ use std::task::{Context, Poll};
 /// ends when its body and its children have. One that is ending, or has ended, takes in no more
 /// children: what is spawned then is dropped at once, and its handle says that it was cancelled.
 ///
-/// An error that a child gives fails the scope. Children that do not fail say so by their type, with
+/// An error that a child gives fails the scope; as that may happen on any thread, errors are `Send`.
+/// Children that do not fail say so by their type, with
 /// [`Ok::<_, Infallible>`](std::convert::Infallible) for instance.
 pub struct Scope<E> {
     pub(super) shared: Arc<Shared<E>>,

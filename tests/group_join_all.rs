@@ -160,6 +160,22 @@ fn only_those_are_polled_that_were_woken() {
 }
 
 #[test]
+fn what_is_left_of_a_group_does_not_keep_its_caller() {
+    let (rung, rings) = mpsc::channel();
+    let waker = Waker::from(std::sync::Arc::new(Bell(rung)));
+    let left = Cell::new(None);
+    let mut all = join_all([poll_fn(|cx: &mut Context<'_>| {
+        left.set(Some(cx.waker().clone()));
+        Poll::<()>::Pending
+    })]);
+    assert!(all.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    drop(all);
+    drop(waker);
+    assert!(rings.recv().is_err(), "nobody keeps the waker");
+    left.take().unwrap().wake();
+}
+
+#[test]
 fn one_that_wakes_itself_does_not_hold_up_the_caller() {
     // By hand, where there is no budget.
     let mut all = join_all([yields(3).boxed_local(), pending().boxed_local()]);

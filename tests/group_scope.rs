@@ -1098,3 +1098,49 @@ fn errors_say_what_happened_and_why() {
         assert!(text.starts_with("a child of a scope: task ") && text.ends_with("panicked: oh"));
     });
 }
+
+#[test]
+fn a_body_that_spends_the_whole_budget_has_a_deadline_too() {
+    within(|| {
+        block_on(async {
+            let run = TaskScope::new().timeout(ms(3)).run(async |_: Scope<&str>| {
+                loop {
+                    mainspring::coop::consume_budget().await;
+                }
+                #[allow(unreachable_code)]
+                Ok(())
+            });
+            let outcome: Outcome<()> = spawn(run).await.unwrap();
+            assert!(outcome.unwrap_err().is_deadline_elapsed());
+        });
+    });
+}
+
+#[test]
+fn a_handle_of_a_scope_that_was_given_up_keeps_nothing_of_it() {
+    within(|| {
+        block_on(async {
+            let (go, gate) = mpsc::channel::<()>();
+            let (begun, begins) = mpsc::channel();
+            let held = std::sync::Arc::new(());
+            let mut kept = None;
+            let run = TaskScope::new().run(async |scope: Scope<_>| {
+                kept = Some(scope.clone());
+                let error = held.clone();
+                scope.spawn_blocking::<_, ()>(move || {
+                    begun.send(()).unwrap();
+                    gate.recv().unwrap();
+                    Err(error)
+                });
+                begins.recv().unwrap();
+                pending::<Result<(), _>>().await
+            });
+            assert!(timeout(ms(1), run).await.is_err());
+            go.send(()).unwrap();
+            while std::sync::Arc::strong_count(&held) > 1 {
+                sleep(ms(1)).await;
+            }
+            assert!(kept.unwrap().is_cancelled());
+        });
+    });
+}

@@ -1,7 +1,7 @@
 //! Models of those who are notified, and of one among them that gives up.
 
 use super::Notify;
-use crate::primitives::{Arc, UnsafeCell, thread};
+use crate::primitives::{Arc, AtomicBool, AtomicUsize, Ordering, UnsafeCell, thread};
 use crate::sync::loom_tests::{give_up, model};
 use loom::future::block_on;
 use std::pin::pin;
@@ -86,19 +86,19 @@ fn loom_notify_one_and_last_reach_two_past_one_that_gives_up() {
 fn loom_notify_waiters_reaches_a_future_that_was_made_before_one_looked() {
     model(3, || {
         let notify = Arc::new(Notify::new());
-        let data = Arc::new((UnsafeCell::new(0), crate::primitives::AtomicBool::new(false)));
+        let data = Arc::new((UnsafeCell::new(0), AtomicBool::new(false)));
         let notifier = {
             let (notify, data) = (notify.clone(), data.clone());
             thread::spawn(move || {
                 // SAFETY: nobody reads it before it is notified.
                 data.0.with_mut(|data| unsafe { *data = 7 });
-                data.1.store(true, crate::primitives::Ordering::Release);
+                data.1.store(true, Ordering::Release);
                 notify.notify_waiters();
             })
         };
         let notified = notify.notified();
         give_up(notify.notified());
-        if !data.1.load(crate::primitives::Ordering::Relaxed) {
+        if !data.1.load(Ordering::Relaxed) {
             block_on(notified);
             // SAFETY: there was a notification, so the writer is done with it.
             assert_eq!(data.0.with(|data| unsafe { *data }), 7);
@@ -110,7 +110,7 @@ fn loom_notify_waiters_reaches_a_future_that_was_made_before_one_looked() {
 
 #[test]
 fn loom_notify_waiters_meets_notify_one_and_one_that_gives_up() {
-    model(3, || {
+    model(2, || {
         let notify = Arc::new(Notify::new());
         let all = {
             let notify = notify.clone();
@@ -148,6 +148,78 @@ fn loom_notify_two_leave_as_all_are_notified() {
         // The word is as it was: one notification is kept, and only one.
         notify.notify_one();
         block_on(notify.notified());
+        assert!(give_up(notify.notified()).is_none());
+    });
+}
+
+#[test]
+fn loom_notify_two_that_become_one_carry_what_both_did() {
+    model(2, || {
+        let notify = Arc::new(Notify::new());
+        let done = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let notifiers: Vec<_> = (0..2)
+            .map(|n| {
+                let (notify, done) = (notify.clone(), done.clone());
+                thread::spawn(move || {
+                    done[n].store(7, Ordering::Relaxed);
+                    notify.notify_one();
+                })
+            })
+            .collect();
+        if give_up(notify.notified()).is_none() {
+            block_on(notify.notified());
+        }
+        let seen = [done[0].load(Ordering::Relaxed), done[1].load(Ordering::Relaxed)];
+        for notifier in notifiers {
+            notifier.join().unwrap();
+        }
+        if give_up(notify.notified()).is_none() {
+            assert_eq!(seen, [7, 7], "the one that came stands for both");
+        }
+    });
+}
+
+#[test]
+fn loom_notify_waiters_past_a_queue_is_seen_by_one_that_was_not_polled() {
+    model(3, || {
+        // One of std: futures own it.
+        let notify = std::sync::Arc::new(Notify::new());
+        let data = Arc::new(UnsafeCell::new(0));
+        let mut early = Box::pin(notify.clone().notified_owned());
+        let mut queued = Box::pin(notify.notified());
+        assert!(!queued.as_mut().enable());
+        let other = {
+            let data = data.clone();
+            thread::spawn(move || {
+                if early.as_mut().enable() {
+                    // SAFETY: it was notified, so the writer is done with it.
+                    assert_eq!(data.with(|data| unsafe { *data }), 7);
+                }
+            })
+        };
+        // SAFETY: nobody reads it before it is notified.
+        data.with_mut(|data| unsafe { *data = 7 });
+        notify.notify_waiters();
+        drop(queued);
+        other.join().unwrap();
+        assert!(give_up(notify.notified()).is_none(), "nothing is kept");
+    });
+}
+
+#[test]
+fn loom_notify_waiters_meets_a_queue_that_has_just_emptied() {
+    model(3, || {
+        // One of std: futures own it.
+        let notify = std::sync::Arc::new(Notify::new());
+        let mut queued = Box::pin(notify.clone().notified_owned());
+        assert!(!queued.as_mut().enable());
+        let leaving = thread::spawn(move || drop(queued));
+        notify.notify_waiters();
+        // The word says what is so: nobody waits, and nothing is kept until somebody notifies.
+        assert!(give_up(notify.notified()).is_none());
+        leaving.join().unwrap();
+        notify.notify_one();
+        assert!(give_up(notify.notified()).is_some());
         assert!(give_up(notify.notified()).is_none());
     });
 }

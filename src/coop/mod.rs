@@ -94,6 +94,15 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Charge> {
     }
 }
 
+/// Whether the code runs inside the poll of a task of this crate, or of the root of a `block_on`,
+/// where its budget counts.
+///
+/// It does not in [`unconstrained`] parts, and in closures that may block.
+#[inline]
+pub(crate) fn is_limited() -> bool {
+    LEFT.try_with(Cell::get).unwrap_or(UNLIMITED) != UNLIMITED
+}
+
 /// Takes one unit of the task's budget, and yields where none is left.
 ///
 /// For loops that do much between two awaits of resources which would count for them.
@@ -156,4 +165,30 @@ pub async fn unconstrained<F: Future>(future: F) -> F::Output {
 #[inline]
 fn replace(budget: u16) -> Restore {
     Restore(LEFT.try_with(|left| left.replace(budget)).unwrap_or(UNLIMITED))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{BUDGET, is_limited, poll_proceed, start, unlimited};
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn the_budget_is_limited_inside_a_poll_also_when_it_is_spent() {
+        assert!(!is_limited());
+        {
+            let _poll = start();
+            assert!(is_limited());
+            for _ in 0..BUDGET {
+                let charge = poll_proceed(&mut Context::from_waker(Waker::noop()));
+                assert!(charge.map(|charge| charge.made_progress()).is_ready());
+            }
+            assert!(is_limited());
+            {
+                let _closure = unlimited();
+                assert!(!is_limited());
+            }
+            assert!(is_limited());
+        }
+        assert!(!is_limited());
+    }
 }

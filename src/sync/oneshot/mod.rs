@@ -30,6 +30,7 @@
 
 mod state;
 
+use super::blocking::block_on;
 use crate::coop;
 use crate::primitives::UnsafeCell;
 use crate::util::wake_quietly;
@@ -262,6 +263,34 @@ impl<T> Receiver<T> {
             Polled::Never => Err(TryRecvError::Closed),
             Polled::NotYet => Err(TryRecvError::Empty),
         }
+    }
+
+    /// Blocks the thread until the value is there.
+    ///
+    /// For threads that run no tasks, and closures of [`spawn_blocking`](crate::spawn_blocking).
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when the sender was dropped without sending, or the receiver was
+    /// [closed](Self::close) before a value was sent.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task of this crate, or the future of a `block_on`: await the receiver there. After
+    /// the value was taken, as awaiting it would.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = mainspring::sync::oneshot::channel();
+    /// let thread = std::thread::spawn(move || receiver.blocking_recv());
+    /// sender.send(7)?;
+    /// assert_eq!(thread.join().unwrap(), Ok(7));
+    /// # Ok::<(), i32>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_recv(self) -> Result<T, RecvError> {
+        block_on(self, "oneshot::Receiver::blocking_recv", "await the receiver")
     }
 
     /// Lets no value come any more: from now on, sending fails.

@@ -299,6 +299,29 @@ fn values_are_aligned_and_may_have_no_size() {
 }
 
 #[test]
+fn a_thread_blocks_until_the_value_comes_or_cannot() {
+    let (sender, receiver) = channel();
+    let waits = thread::spawn(move || receiver.blocking_recv());
+    thread::yield_now();
+    sender.send(7).unwrap();
+    assert_eq!(waits.join().unwrap(), Ok(7));
+    let (sender, receiver) = channel::<u32>();
+    let waits = thread::spawn(move || receiver.blocking_recv());
+    thread::yield_now();
+    drop(sender);
+    assert_eq!(waits.join().unwrap(), Err(RecvError));
+}
+
+#[test]
+fn a_task_is_not_blocked() {
+    let (sender, receiver) = channel();
+    sender.send(7).unwrap();
+    let _budget = coop::start();
+    let panic = catch_unwind(|| receiver.blocking_recv()).unwrap_err();
+    assert!(panic.downcast::<String>().unwrap().contains("await the receiver instead"));
+}
+
+#[test]
 fn each_value_ends_once_between_threads() {
     const ROUNDS: usize = 3_000;
     let drops = Arc::new(AtomicUsize::new(0));

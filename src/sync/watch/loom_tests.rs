@@ -1,0 +1,81 @@
+//! Models of sending against waiting, giving up and going.
+
+use super::channel;
+use crate::primitives::thread;
+use crate::sync::loom_tests::{give_up, model};
+use loom::future::block_on;
+
+#[test]
+fn loom_watch_send_meets_one_that_waits_and_one_that_gives_up() {
+    model(3, || {
+        let (sender, mut receiver) = channel(0);
+        let mut beside = receiver.clone();
+        let quitter = thread::spawn(move || {
+            let told = give_up(beside.changed());
+            assert!(told.is_none() || *beside.borrow() >= 1);
+        });
+        let sending = thread::spawn(move || {
+            sender.send(1).unwrap();
+            sender
+        });
+        assert!(block_on(receiver.changed()).is_ok());
+        assert_eq!(*receiver.borrow_and_update(), 1);
+        quitter.join().unwrap();
+        drop(sending.join().unwrap());
+        assert!(block_on(receiver.changed()).is_err());
+    });
+}
+
+#[test]
+fn loom_watch_last_sender_goes_and_the_last_value_is_seen_first() {
+    model(2, || {
+        let (sender, mut receiver) = channel(0);
+        let other = sender.clone();
+        let senders = [
+            thread::spawn(move || sender.send_modify(|value| *value += 1)),
+            thread::spawn(move || drop(other)),
+        ];
+        let mut beside = receiver.clone();
+        give_up(beside.changed());
+        assert!(block_on(receiver.changed()).is_ok());
+        assert_eq!(*receiver.borrow(), 1);
+        assert!(block_on(receiver.changed()).is_err());
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_watch_two_modify_and_both_count() {
+    model(2, || {
+        let (sender, mut receiver) = channel(0);
+        let other = sender.clone();
+        let senders = [
+            thread::spawn(move || sender.send_modify(|value| *value += 1)),
+            thread::spawn(move || other.send_modify(|value| *value += 1)),
+        ];
+        give_up(receiver.changed());
+        assert_eq!(*block_on(receiver.wait_for(|value| *value == 2)).unwrap(), 2);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_watch_last_receiver_goes_while_senders_wait_for_that_and_send() {
+    model(3, || {
+        let (sender, receiver) = channel(0);
+        let other = sender.clone();
+        let going = thread::spawn(move || drop(receiver));
+        let sending = thread::spawn(move || {
+            give_up(other.closed());
+            match other.send(1) {
+                Ok(()) => 1,
+                Err(error) => error.0 - 1,
+            }
+        });
+        block_on(sender.closed());
+        let sent = sending.join().unwrap();
+        assert_eq!(*sender.borrow(), sent);
+        assert!(sender.send(2).is_err());
+        going.join().unwrap();
+    });
+}

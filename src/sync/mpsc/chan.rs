@@ -1,5 +1,6 @@
 //! What both kinds of channel share: the messages, and who waits for what.
 
+use super::batch::{Batch, trim};
 use super::popped::{Count, Popped};
 use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sync::event::Event;
@@ -15,9 +16,6 @@ pub(super) const MAX_CAPACITY: usize = usize::MAX >> 3;
 
 /// The capacity of a channel without bounds.
 const UNBOUNDED: usize = usize::MAX;
-
-/// The room, in bytes, that an empty buffer may keep for the next messages.
-const KEEP: usize = 64 * 1024;
 
 /// What a channel's handles share.
 pub(super) struct Chan<T> {
@@ -389,37 +387,49 @@ impl<T> Chan<T> {
         self.shared.lock().buffer.capacity()
     }
 
-    /// Tells the senders that `n` messages more were received, so that there are now `popped`.
+    /// Tells the senders that `n` messages more were received.
     #[inline]
-    pub(super) fn publish(&self, n: usize, popped: usize) {
-        if self.capacity == UNBOUNDED {
-            self.popped.set(popped);
-        } else if self.popped.add(n) {
+    pub(super) fn publish(&self, batch: &mut Batch<T>, n: usize) {
+        if self.count(batch, n) {
             self.hand_out(self.shared.lock());
         }
     }
 
-    /// Takes all messages that wait, in exchange for `batch`, which is empty and lends its room;
-    /// whether there are any. `Pending` if there are none, but there may be later.
-    pub(super) fn refill(&self, batch: &mut VecDeque<T>, popped: usize) -> Poll<bool> {
-        self.shared.lock().refill(self, batch, popped)
+    /// The same, but who waits is not served, if this says that somebody does.
+    #[inline]
+    fn count(&self, batch: &mut Batch<T>, n: usize) -> bool {
+        batch.popped = batch.popped.wrapping_add(n);
+        if self.capacity == UNBOUNDED {
+            self.popped.set(batch.popped);
+            return false;
+        }
+        self.popped.add(n)
+    }
+
+    /// Takes all messages that wait into `batch`, which is empty, and lets up to `limit` of them
+    /// count as received; how many, 0 if no message will come. `Pending` if one may come later.
+    pub(super) fn refill(&self, batch: &mut Batch<T>, limit: usize) -> Poll<usize> {
+        self.fill(self.shared.lock(), batch, limit).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The same, and where it is `Pending`, the task of `cx` is woken when that changes.
     pub(super) fn poll_refill(
         &self,
-        batch: &mut VecDeque<T>,
-        popped: usize,
+        batch: &mut Batch<T>,
+        limit: usize,
         cx: &mut Context<'_>,
-    ) -> Poll<bool> {
-        let mut fresh: Option<Waker> = None;
+    ) -> Poll<usize> {
+        // A waker is cloned before the lock is taken. If that turns out to be for nothing it costs
+        // about as much as to take the lock once more, which is the other way.
+        let mut fresh = batch.is_dry().then(|| cx.waker().clone());
         loop {
-            let mut shared = self.shared.lock();
-            let found = shared.refill(self, batch, popped);
-            if found.is_ready() {
-                drop(shared);
-                return found;
-            }
+            let mut shared = match self.fill(self.shared.lock(), batch, limit) {
+                Ok(found) => {
+                    batch.found();
+                    return Poll::Ready(found);
+                }
+                Err(shared) => shared,
+            };
             let mut old = None;
             let present = shared.receiver.as_ref();
             let settled = present.is_some_and(|waker| waker.will_wake(cx.waker()));
@@ -433,41 +443,31 @@ impl<T> Chan<T> {
             trim(&mut shared.buffer, 0);
             drop(shared);
             drop(old);
-            trim(batch, 0);
+            batch.found_nothing();
             return Poll::Pending;
         }
     }
-}
 
-impl<T> Shared<T> {
-    #[inline]
-    fn refill(&mut self, chan: &Chan<T>, batch: &mut VecDeque<T>, popped: usize) -> Poll<bool> {
-        debug_assert!(batch.is_empty());
-        if !self.buffer.is_empty() {
-            std::mem::swap(&mut self.buffer, batch);
-            trim(&mut self.buffer, batch.len());
-            return Poll::Ready(true);
+    /// As [`refill`](Self::refill), under the lock, which comes back where that is `Pending`.
+    fn fill<'a>(
+        &'a self,
+        mut shared: MutexGuard<'a, Shared<T>>,
+        batch: &mut Batch<T>,
+        limit: usize,
+    ) -> Result<usize, MutexGuard<'a, Shared<T>>> {
+        debug_assert!(batch.messages.is_empty());
+        if shared.buffer.is_empty() {
+            // What has a place and is not here yet may come as long as there are senders.
+            let closed = self.closed.load(Ordering::Relaxed);
+            let over = shared.abandoned || (closed && shared.taken == batch.popped);
+            return if over { Ok(0) } else { Err(shared) };
         }
-        // What has a place and is not here yet may come as long as there are senders.
-        let closed = chan.closed.load(Ordering::Relaxed);
-        if self.abandoned || (closed && self.taken == popped) {
-            return Poll::Ready(false);
+        std::mem::swap(&mut shared.buffer, &mut batch.messages);
+        trim(&mut shared.buffer, batch.messages.len());
+        let n = limit.min(batch.messages.len());
+        if self.count(batch, n) {
+            self.hand_out(shared);
         }
-        Poll::Pending
+        Ok(n)
     }
-}
-
-/// Gives back what an empty buffer has kept from a peak, unless `recent` messages show that the
-/// peak still lasts.
-#[inline]
-fn trim<T>(buffer: &mut VecDeque<T>, recent: usize) {
-    let size = size_of::<T>();
-    if size != 0 && buffer.capacity() > KEEP / size && buffer.capacity() / 8 > recent {
-        shrink(buffer, KEEP / size);
-    }
-}
-
-#[cold]
-fn shrink<T>(buffer: &mut VecDeque<T>, keep: usize) {
-    buffer.shrink_to(keep);
 }

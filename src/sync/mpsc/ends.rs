@@ -1,10 +1,10 @@
 //! The two ends of either kind of channel, without the names that users see.
 
 use super::TryRecvError;
+use super::batch::Batch;
 use super::chan::Chan;
 use crate::coop;
 use crate::primitives::Ordering;
-use std::collections::VecDeque;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,15 +22,12 @@ pub(super) struct WeakTx<T> {
 /// The end that receives.
 pub(super) struct Rx<T> {
     pub(super) chan: Arc<Chan<T>>,
-    /// Messages that were taken with the lock and are received without it.
-    // INVARIANT: not reached through `&self`, but for its length.
-    batch: VecDeque<T>,
-    // INVARIANT: the messages that were received, as `Chan::popped` says too. It wraps.
-    popped: usize,
+    // INVARIANT: nothing of a message is reached through `&self`.
+    batch: Batch<T>,
 }
 
-// SAFETY: what `&Rx` reaches is the channel, which is `Sync` for such a `T`, and the length of the
-// batch, by the invariant.
+// SAFETY: what `&Rx` reaches is the channel, which is `Sync` for such a `T`, and how many messages
+// are in the batch, by the invariant.
 unsafe impl<T: Send> Sync for Rx<T> {}
 
 // Messages are moved, never pinned.
@@ -46,7 +43,7 @@ impl<T> RefUnwindSafe for Rx<T> {}
 /// Both ends of a new channel.
 pub(super) fn ends<T>(capacity: Option<usize>) -> (Tx<T>, Rx<T>) {
     let chan = Arc::new(Chan::new(capacity));
-    (Tx { chan: Arc::clone(&chan) }, Rx { chan, batch: VecDeque::new(), popped: 0 })
+    (Tx { chan: Arc::clone(&chan) }, Rx { chan, batch: Batch::new() })
 }
 
 impl<T> Tx<T> {
@@ -116,11 +113,15 @@ impl<T> Rx<T> {
     #[inline]
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let charge = ready!(coop::poll_proceed(cx));
-        if self.batch.is_empty() {
-            ready!(self.chan.poll_refill(&mut self.batch, self.popped, cx));
-        }
+        let next = match self.pop() {
+            None => {
+                ready!(self.chan.poll_refill(&mut self.batch, 1, cx));
+                self.batch.messages.pop_front()
+            }
+            next => next,
+        };
         charge.made_progress();
-        Poll::Ready(self.pop())
+        Poll::Ready(next)
     }
 
     pub(super) fn poll_recv_many(
@@ -133,57 +134,55 @@ impl<T> Rx<T> {
         if limit == 0 {
             return Poll::Ready(0);
         }
-        if self.batch.is_empty() {
-            ready!(self.chan.poll_refill(&mut self.batch, self.popped, cx));
+        let at_hand = self.batch.messages.len().min(limit);
+        into.extend(self.batch.messages.drain(..at_hand));
+        let mut more = 0;
+        if at_hand == 0 {
+            more = ready!(self.chan.poll_refill(&mut self.batch, limit, cx));
+        } else {
+            self.chan.publish(&mut self.batch, at_hand);
+            if at_hand < limit
+                && let Poll::Ready(found) = self.chan.refill(&mut self.batch, limit - at_hand)
+            {
+                more = found;
+            }
         }
+        into.extend(self.batch.messages.drain(..more));
         charge.made_progress();
-        let mut many = self.pop_many(into, limit);
-        if many > 0 && many < limit && self.chan.refill(&mut self.batch, self.popped).is_ready() {
-            many += self.pop_many(into, limit - many);
-        }
-        Poll::Ready(many)
+        Poll::Ready(at_hand + more)
     }
 
     pub(super) fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        if self.batch.is_empty() && self.chan.refill(&mut self.batch, self.popped).is_pending() {
+        if let Some(message) = self.pop() {
+            return Ok(message);
+        }
+        if self.chan.refill(&mut self.batch, 1).is_pending() {
             return Err(TryRecvError::Empty);
         }
-        self.pop().ok_or(TryRecvError::Disconnected)
+        self.batch.messages.pop_front().ok_or(TryRecvError::Disconnected)
     }
 
+    /// A message that is at hand.
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        let message = self.batch.pop_front()?;
-        self.publish(1);
+        let message = self.batch.messages.pop_front()?;
+        self.chan.publish(&mut self.batch, 1);
         Some(message)
-    }
-
-    fn pop_many(&mut self, into: &mut Vec<T>, limit: usize) -> usize {
-        let many = self.batch.len().min(limit);
-        into.extend(self.batch.drain(..many));
-        self.publish(many);
-        many
-    }
-
-    #[inline]
-    fn publish(&mut self, many: usize) {
-        self.popped = self.popped.wrapping_add(many);
-        self.chan.publish(many, self.popped);
     }
 
     /// Messages that can be received at once.
     pub(super) fn len(&self) -> usize {
-        self.batch.len() + self.chan.waiting_messages()
+        self.batch.messages.len() + self.chan.waiting_messages()
     }
 
     pub(super) fn at_hand(&self) -> usize {
-        self.batch.len()
+        self.batch.messages.len()
     }
 
     /// How many messages there would be room for without more memory.
     #[cfg(all(test, not(loom)))]
     pub(super) fn room(&self) -> usize {
-        self.batch.capacity() + self.chan.waiting_room()
+        self.batch.messages.capacity() + self.chan.waiting_room()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -196,6 +195,6 @@ impl<T> Drop for Rx<T> {
         let rest = self.chan.leave();
         // In the order in which they were sent. Should one panic, the others are dropped all the
         // same.
-        drop((std::mem::take(&mut self.batch), rest));
+        drop((std::mem::take(&mut self.batch.messages), rest));
     }
 }

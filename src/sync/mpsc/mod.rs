@@ -14,15 +14,17 @@
 //! It needs no runtime. Threads that run no tasks have blocking ways in and out.
 
 // How it is made. `chan` holds what is shared, with one short lock around the messages and those
-// who wait for room; it has the argument why places are counted right and no wake is lost. `ends`
-// has the counted senders and the receiver, which takes all messages there are with one lock and
-// hands them out without. The rest are the types that users see.
+// who wait for room; it has the argument why places are counted right and no wake is lost, and
+// `popped` the word that this rests on. `ends` has the counted senders and the receiver, which takes
+// all messages there are with one lock (`batch`) and hands them out without. The rest are the types
+// that users see.
 //
 // Why unsafe is sound here. All of it is the use of `waiters`: each future that waits for room owns
 // one waiter, which is pinned with it, is used with the one channel that the future refers to, and
 // leaves the queue when the future is dropped before it was ready. What else is unsafe says that a
 // receiver may be shared between threads, because nothing of a message is reached through `&`.
 
+mod batch;
 mod chan;
 mod ends;
 mod error;

@@ -37,6 +37,7 @@
 //! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
 //! | [`task`] | [`JoinHandle`], its errors, numbers, names and data of tasks, [`task_local!`], [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
+//! | [`group`] | [`JoinSet`](group::JoinSet), [`TaskScope`](group::TaskScope), [`join_all`](group::join_all), [`retry`](group::retry()) |
 //! | [`net`] | TCP with the traits of `futures-io` |
 //! | [`io`] | [`AsyncFd`](io::AsyncFd), for descriptors of others |
 //! | [`sync`] | what tasks coordinate with; it works under any executor |
@@ -77,6 +78,7 @@ pub(crate) mod scheduler;
 
 pub(crate) mod runtime;
 
+pub mod group;
 pub mod io;
 pub mod net;
 pub mod sim;

@@ -2,6 +2,10 @@
 #![cfg(not(loom))]
 
 use mainspring::coop::BUDGET;
+use mainspring::group::{
+    Backoff, ChildError, Delays, Failure, JoinAll, JoinSet, Retry, Scope, ScopeError, ScopedHandle,
+    TaskScope, TryJoinAll,
+};
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
@@ -15,12 +19,25 @@ use mainspring::{
     TimerHandle, TurnError, TurnReport, YieldNow,
 };
 use std::cell::Cell;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 /// `Send`, but not `Sync`.
 type Once = Cell<u8>;
 /// Neither.
 type Never = Rc<u8>;
+
+/// A future that is `!Unpin`.
+struct PinnedFuture(std::marker::PhantomPinned);
+
+impl Future for PinnedFuture {
+    type Output = std::marker::PhantomPinned;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(self.0)
+    }
+}
 
 /// Whether `$type` implements `$trait`: the inherent constant is found first where its bound holds.
 macro_rules! implements {
@@ -108,6 +125,42 @@ fn every_public_type() {
         AsyncFd<std::fs::File>: true true true;
         ReadyGuard<'static, std::fs::File>: true true true;
         WouldBlock: true true true;
+
+        JoinSet<u8>: true true true;
+        JoinSet<Once>: true false true;
+        JoinSet<Never>: false false true;
+        JoinSet<std::marker::PhantomPinned>: true true true;
+        TaskScope: true true true;
+        Scope<u8>: true true true;
+        Scope<Once>: true true true;
+        Scope<Never>: false false true;
+        ScopedHandle<u8>: true true true;
+        ScopedHandle<Once>: true true true;
+        ScopedHandle<Never>: false false true;
+        ScopedHandle<std::marker::PhantomPinned>: true true true;
+        ScopeError<u8>: true true true;
+        ScopeError<Once>: true false true;
+        ScopeError<Never>: false false true;
+        Failure<u8>: true true true;
+        Failure<Once>: true false true;
+        Failure<Never>: false false true;
+        ChildError: true true true;
+        JoinAll<std::future::Ready<u8>>: true true true;
+        JoinAll<std::future::Ready<Once>>: true false true;
+        JoinAll<std::future::Ready<Never>>: false false true;
+        PinnedFuture: true true false;
+        JoinAll<PinnedFuture>: true true true;
+        TryJoinAll<PinnedFuture, std::marker::PhantomPinned>: true true true;
+        TryJoinAll<u8, Once>: true false true;
+        TryJoinAll<Never, u8>: false false true;
+        TryJoinAll<u8, Never>: false false true;
+        Retry<u8, u8, Never>: true true true;
+        Retry<Once, u8, u8>: true false true;
+        Retry<u8, Never, u8>: false false true;
+        Retry<u8, std::marker::PhantomPinned, u8>: true true true;
+        Backoff: true true true;
+        Delays: true true true;
+
         Budget: true true true;
         TurnReport: true true true;
         TurnError: true true true;

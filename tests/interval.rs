@@ -7,7 +7,7 @@
 mod watchdog;
 
 use futures::FutureExt;
-use mainspring::time::{Instant, MissedTick, interval, sleep, sleep_until, timeout};
+use mainspring::time::{Instant, MissedTick, interval, interval_at, sleep, sleep_until, timeout};
 use mainspring::{block_on, sim, spawn_local, yield_now};
 use std::time::Duration;
 use watchdog::within;
@@ -31,6 +31,30 @@ fn the_first_tick_is_at_once_and_the_others_keep_the_rhythm() {
             }
         });
     });
+}
+
+#[test]
+fn a_rhythm_with_a_start_of_its_own() {
+    within(|| {
+        sim::check(0..20, || async {
+            let now = Instant::now();
+            let mut ticks = interval_at(now + ms(30), ms(5));
+            for due in [30, 35, 40] {
+                assert_eq!(ticks.tick().await, now + ms(due));
+                assert_eq!(now.elapsed(), ms(due));
+            }
+            // Begun in the past, ticks were missed.
+            for (missed, second) in [(MissedTick::Burst, 35), (MissedTick::Skip, 50)] {
+                let mut ticks = interval_at(now + ms(30), ms(5));
+                ticks.set_missed_tick(missed);
+                sleep_until(now + ms(47)).await;
+                assert_eq!(ticks.tick().now_or_never(), Some(now + ms(30)));
+                assert_eq!(ticks.tick().await, now + ms(second));
+            }
+        });
+    });
+    let zero = std::panic::catch_unwind(|| block_on(async { interval_at(Instant::now(), ms(0)) }));
+    assert!(zero.is_err());
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod wakers;
 mod watchdog;
 
 use futures::channel::oneshot;
-use mainspring::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use mainspring::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 use mainspring::{LocalRuntime, block_on, sim, spawn_local, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
@@ -372,5 +372,21 @@ fn an_idle_thread_does_not_spin_until_a_far_deadline() {
         });
         let parks = parks.0.load(std::sync::atomic::Ordering::Relaxed);
         assert!(parks <= 10, "{parks} sleeps of the thread for one timer");
+    });
+}
+
+#[test]
+fn one_deadline_limits_several_waits() {
+    within(|| {
+        sim::check(0..20, || async {
+            let deadline = Instant::now() + ms(10);
+            assert_eq!(timeout_at(deadline, sleep(ms(7))).await, Ok(()));
+            assert!(timeout_at(deadline, sleep(ms(7))).await.is_err());
+            assert_eq!(Instant::now(), deadline);
+            // It has passed: what is ready counts, and nothing else.
+            assert_eq!(timeout_at(deadline - HOUR, async { 5 }).await, Ok(5));
+            assert!(timeout_at(deadline, yield_now()).await.is_err());
+            assert_eq!(timeout_at(deadline + Duration::MAX, sleep(HOUR)).await, Ok(()));
+        });
     });
 }

@@ -4,23 +4,46 @@
 //! [budget](crate::coop) when a task of this crate polls it. Nothing here has a timeout: wrap the
 //! future in one. Dropping a future that waits gives up its place, and loses nothing else.
 //!
-//! Whoever waits, waits in order: first come, first served. No waker is woken or dropped, and no
-//! other code of the user runs, while a lock of this module is held.
+//! Whoever waits, waits in order: first come, first served; only past those who wait for a [`Mutex`]
+//! one may come, and once. No waker is woken or dropped, and no other code of the user runs, while a
+//! lock of this module is held.
 
+pub mod barrier;
 mod blocking;
 pub mod broadcast;
 pub mod cancel;
+pub mod condvar;
 pub mod event;
+pub mod limiter;
+pub mod mpsc;
+pub mod mutex;
+pub mod notify;
+pub mod once;
 pub mod oneshot;
+pub mod rwlock;
 pub mod semaphore;
 mod sequence;
 mod waiters;
 pub mod watch;
 
 #[doc(inline)]
+pub use barrier::{Barrier, BarrierWaitResult};
+#[doc(inline)]
 pub use cancel::CancelToken;
 #[doc(inline)]
+pub use condvar::Condvar;
+#[doc(inline)]
 pub use event::Event;
+#[doc(inline)]
+pub use limiter::CapacityLimiter;
+#[doc(inline)]
+pub use mutex::Mutex;
+#[doc(inline)]
+pub use notify::Notify;
+#[doc(inline)]
+pub use once::{OnceCell, SetOnce};
+#[doc(inline)]
+pub use rwlock::RwLock;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 
@@ -31,92 +54,5 @@ mod test_kit;
 #[cfg(all(test, not(loom)))]
 mod trait_tests;
 
-/// What the compiler refuses, and must go on refusing.
-///
-/// A value that cannot be sent to another thread cannot be sent through a channel to one:
-///
-/// ```compile_fail,E0277
-/// let (sender, receiver) = mainspring::sync::oneshot::channel::<std::rc::Rc<u32>>();
-/// std::thread::spawn(move || drop(receiver));
-/// # drop(sender);
-/// ```
-///
-/// A channel of values that live long takes none that lives short:
-///
-/// ```compile_fail,E0597
-/// let (sender, receiver) = mainspring::sync::oneshot::channel::<&'static str>();
-/// let short = String::from("short");
-/// let _ = sender.send(&short);
-/// # drop(receiver);
-/// ```
-///
-/// ```compile_fail
-/// use mainspring::sync::oneshot::Sender;
-/// fn shorten<'a>(sender: Sender<&'static str>) -> Sender<&'a str> {
-///     sender
-/// }
-/// ```
-///
-/// A value that many receivers look at, or clone, at the same time must be fit for that:
-///
-/// ```compile_fail,E0277
-/// use std::cell::Cell;
-/// let (sender, mut receiver) = mainspring::sync::broadcast::channel::<Cell<u32>>(1);
-/// std::thread::spawn(move || receiver.try_recv());
-/// # drop(sender);
-/// ```
-///
-/// ```compile_fail,E0277
-/// use std::cell::Cell;
-/// let (sender, receiver) = mainspring::sync::watch::channel(Cell::new(1));
-/// std::thread::spawn(move || drop(receiver.borrow()));
-/// # drop(sender);
-/// ```
-///
-/// Nor is a snapshot of such a value sent:
-///
-/// ```compile_fail,E0277
-/// use std::cell::Cell;
-/// let (_sender, receiver) = mainspring::sync::watch::channel(Cell::new(1));
-/// let snapshot = receiver.borrow();
-/// std::thread::spawn(move || drop(snapshot));
-/// ```
-///
-/// A future of the next message is the only one that receives:
-///
-/// ```compile_fail,E0499
-/// let (_sender, mut receiver) = mainspring::sync::broadcast::channel::<u32>(1);
-/// let first = receiver.recv();
-/// let second = receiver.recv();
-/// drop((first, second));
-/// ```
-///
-/// One who waits for a token does not outlive it:
-///
-/// ```compile_fail,E0505
-/// let token = mainspring::sync::CancelToken::new();
-/// let wait = token.cancelled();
-/// drop(token);
-/// drop(wait);
-/// ```
-///
-/// A permit does not outlive its semaphore:
-///
-/// ```compile_fail,E0597
-/// use mainspring::sync::Semaphore;
-/// let _permit = {
-///     let semaphore = Semaphore::new(1);
-///     semaphore.try_acquire()
-/// };
-/// ```
-///
-/// Nor does one who waits outlive the event:
-///
-/// ```compile_fail,E0505
-/// let event = mainspring::sync::Event::new();
-/// let wait = event.wait();
-/// drop(event);
-/// drop(wait);
-/// ```
 #[cfg(doctest)]
-pub struct Refused;
+mod refused;

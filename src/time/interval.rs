@@ -1,6 +1,6 @@
 //! Moments that come again and again.
 
-use super::sleep::Sleep;
+use super::sleep::{Sleep, sleep_until};
 use crate::driver::Instant;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -30,9 +30,34 @@ use std::time::Duration;
 /// ```
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    assert!(!period.is_zero(), "an interval's period must be longer than zero");
-    let first = Sleep::starting_now();
-    Interval { sleep: first, period, missed: MissedTick::default() }
+    Interval::new(Sleep::starting_now(), period)
+}
+
+/// Ticks every `period`; the first tick is at `start`.
+///
+/// If that has passed, ticks were missed: see [`MissedTick`].
+///
+/// # Panics
+///
+/// If `period` is zero. Outside `block_on` and tasks, like [`sleep_until`].
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::time::{Instant, interval_at};
+/// use std::time::Duration;
+///
+/// # mainspring::block_on(async {
+/// let period = Duration::from_millis(2);
+/// let start = Instant::now() + period;
+/// let mut ticks = interval_at(start, period);
+/// assert_eq!(ticks.tick().await, start);
+/// assert_eq!(ticks.tick().await, start + period);
+/// # });
+/// ```
+#[track_caller]
+pub fn interval_at(start: Instant, period: Duration) -> Interval {
+    Interval::new(sleep_until(start), period)
 }
 
 /// What an [`Interval`] does when it is asked for a tick a whole period or more after its moment.
@@ -67,7 +92,7 @@ impl MissedTick {
     }
 }
 
-/// Ticks at regular moments; made by [`interval`].
+/// Ticks at regular moments; made by [`interval`] and [`interval_at`].
 #[derive(Debug)]
 pub struct Interval {
     sleep: Sleep,
@@ -76,6 +101,12 @@ pub struct Interval {
 }
 
 impl Interval {
+    #[track_caller]
+    fn new(first: Sleep, period: Duration) -> Self {
+        assert!(!period.is_zero(), "an interval's period must be longer than zero");
+        Self { sleep: first, period, missed: MissedTick::default() }
+    }
+
     /// Waits for the next tick; gives the moment at which it was due.
     ///
     /// # Cancel safety

@@ -25,6 +25,6 @@ mod timeout;
 
 pub use crate::driver::Instant;
 pub use by_hand::{advance, pause, resume};
-pub use interval::{Interval, MissedTick, interval};
+pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
-pub use timeout::{Elapsed, timeout};
+pub use timeout::{Elapsed, timeout, timeout_at};

@@ -1,6 +1,6 @@
 //! A limit to how long a future may take.
 
-use super::sleep;
+use super::{Instant, Sleep, sleep, sleep_until};
 use crate::coop;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -42,21 +42,58 @@ pub fn timeout<F: IntoFuture>(
     duration: Duration,
     future: F,
 ) -> impl Future<Output = Result<F::Output, Elapsed>> {
-    let limit = sleep(duration);
-    let future = future.into_future();
-    async move {
-        let (mut future, mut limit) = (pin!(future), pin!(limit));
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(output));
-            }
-            // A future that spends the whole budget in each poll must not keep its limit from
-            // being looked at.
-            let _unlimited = coop::unlimited();
-            limit.as_mut().poll(cx).map(|()| Err(Elapsed(())))
-        })
-        .await
-    }
+    limited(sleep(duration), future.into_future())
+}
+
+/// Awaits `future` until `deadline` at the most.
+///
+/// It is like [`timeout`] in all else; a deadline that has passed leaves the future one poll.
+///
+/// # Errors
+///
+/// [`Elapsed`] if the deadline comes first.
+///
+/// # Panics
+///
+/// Outside `block_on` and tasks, like [`sleep_until`].
+///
+/// # Cancel safety
+///
+/// Dropping the wait drops `future`; what that loses is said there.
+///
+/// # Examples
+///
+/// ```
+/// use mainspring::time::{Instant, timeout_at};
+/// use std::time::Duration;
+///
+/// # mainspring::block_on(async {
+/// // Both together take no longer than this.
+/// let deadline = Instant::now() + Duration::from_millis(2);
+/// assert_eq!(timeout_at(deadline, async { 5 }).await, Ok(5));
+/// assert!(timeout_at(deadline, std::future::pending::<()>()).await.is_err());
+/// # });
+/// ```
+#[track_caller]
+pub fn timeout_at<F: IntoFuture>(
+    deadline: Instant,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    limited(sleep_until(deadline), future.into_future())
+}
+
+async fn limited<F: Future>(limit: Sleep, future: F) -> Result<F::Output, Elapsed> {
+    let (mut future, mut limit) = (pin!(future), pin!(limit));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        // A future that spends the whole budget in each poll must not keep its limit from
+        // being looked at.
+        let _unlimited = coop::unlimited();
+        limit.as_mut().poll(cx).map(|()| Err(Elapsed(())))
+    })
+    .await
 }
 
 /// The time was over before the future was ready.

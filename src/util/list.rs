@@ -33,7 +33,7 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr::NonNull;
 
-/// A first-in, first-out list of nodes that others own.
+/// A list, in the order in which they came, of nodes that others own.
 pub(crate) struct List<T> {
     // INVARIANT: `None` exactly when `tail` is; else a live, pinned node whose `prev` is `None`.
     head: Option<NonNull<Node<T>>>,
@@ -86,6 +86,13 @@ impl<T> List<T> {
         self.head.map(|head| unsafe { &(*head.as_ptr()).value })
     }
 
+    /// The value of the node that came last of those in the list.
+    #[inline]
+    pub(crate) fn back(&self) -> Option<&T> {
+        // SAFETY: the tail is alive (promise 1), and cannot leave while `self` is borrowed.
+        self.tail.map(|tail| unsafe { &(*tail.as_ptr()).value })
+    }
+
     /// Puts a node at the end.
     ///
     /// # Safety
@@ -113,6 +120,15 @@ impl<T> List<T> {
         unsafe { self.unlink(head) };
         // SAFETY: the node is alive: its owner keeps it until it learns that it was popped.
         Some(NonNull::from(unsafe { &(*head.as_ptr()).value }))
+    }
+
+    /// As [`pop_front`](Self::pop_front), with the node that came last.
+    pub(crate) fn pop_back(&mut self) -> Option<NonNull<T>> {
+        let tail = self.tail?;
+        // SAFETY: the tail is in this list.
+        unsafe { self.unlink(tail) };
+        // SAFETY: the node is alive: its owner keeps it until it learns that it was popped.
+        Some(NonNull::from(unsafe { &(*tail.as_ptr()).value }))
     }
 
     /// Takes a node out, wherever it stands.
@@ -210,6 +226,11 @@ mod tests {
         list.pop_front().map(|value| unsafe { *value.as_ptr() })
     }
 
+    fn pop_back(list: &mut List<u32>) -> Option<u32> {
+        // SAFETY: as above.
+        list.pop_back().map(|value| unsafe { *value.as_ptr() })
+    }
+
     #[test]
     fn nodes_leave_in_the_order_in_which_they_came() {
         let nodes: Vec<_> = (0..3).map(|n| Box::pin(Node::new(n))).collect();
@@ -242,10 +263,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nodes_leave_from_the_back_too() {
+        let nodes: Vec<_> = (0..3).map(|n| Box::pin(Node::new(n))).collect();
+        let mut list = List::new();
+        assert_eq!(list.back(), None);
+        assert_eq!(pop_back(&mut list), None);
+        for node in &nodes {
+            // SAFETY: each is pushed once, pinned, and outlives the list.
+            unsafe { list.push_back(node.as_ref()) };
+        }
+        assert_eq!(list.back(), Some(&2));
+        assert_eq!(pop_back(&mut list), Some(2));
+        assert_eq!((pop(&mut list), pop_back(&mut list)), (Some(0), Some(1)));
+        assert!(list.is_empty() && list.back().is_none());
+    }
+
     #[derive(Clone, Copy, Debug)]
     enum Op {
         Push(usize),
         Pop,
+        PopBack,
         Remove(usize),
     }
 
@@ -253,6 +291,7 @@ mod tests {
         prop_oneof![
             (0..8_usize).prop_map(Op::Push),
             Just(Op::Pop),
+            Just(Op::PopBack),
             (0..8_usize).prop_map(Op::Remove)
         ]
     }
@@ -272,6 +311,7 @@ mod tests {
                         model.push_back(n as u32);
                     }
                     Op::Pop => prop_assert_eq!(pop(&mut list), model.pop_front()),
+                    Op::PopBack => prop_assert_eq!(pop_back(&mut list), model.pop_back()),
                     Op::Remove(n) if model.contains(&(n as u32)) => {
                         // SAFETY: the model says that it is in the list.
                         unsafe { list.remove(nodes[n].as_ref()) };
@@ -280,6 +320,7 @@ mod tests {
                     Op::Push(_) | Op::Remove(_) => {}
                 }
                 prop_assert_eq!(list.front(), model.front());
+                prop_assert_eq!(list.back(), model.back());
                 prop_assert_eq!(list.is_empty(), model.is_empty());
             }
             let left: Vec<_> = std::iter::from_fn(|| pop(&mut list)).collect();

@@ -51,8 +51,9 @@ impl Future for AcquireOwned {
     }
 }
 
-/// What both futures are: a waiter, and the one semaphore that it may be used with.
-struct Acquiring<S: Handle> {
+/// What all futures that wait for permits are: a waiter, and the one semaphore that it may be used
+/// with.
+pub(in crate::sync) struct Acquiring<S: Handle> {
     // INVARIANT: always the same semaphore; `None` once the wait is over.
     semaphore: Option<S>,
     n: usize,
@@ -61,7 +62,7 @@ struct Acquiring<S: Handle> {
 }
 
 /// Something that leads to a semaphore: always the same one.
-trait Handle {
+pub(in crate::sync) trait Handle {
     fn semaphore(&self) -> &Semaphore;
 }
 
@@ -80,12 +81,16 @@ impl Handle for Arc<Semaphore> {
 
 impl<S: Handle> Acquiring<S> {
     #[inline]
-    fn new(semaphore: S, n: usize) -> Self {
+    pub(in crate::sync) fn new(semaphore: S, n: usize) -> Self {
         Self { semaphore: Some(semaphore), n, waiter: Waiter::new(Claim::new(n)) }
     }
 
+    /// Returns the handle and the number when the permits are the caller's. Takes part in the budget.
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(S, usize), Closed>> {
+    pub(in crate::sync) fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(S, usize), Closed>> {
         let charge = ready!(coop::poll_proceed(cx));
         // SAFETY: nothing pinned is moved out of the future: the waiter is handled pinned, and the
         // handle is not pinned.

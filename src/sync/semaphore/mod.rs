@@ -5,6 +5,7 @@ mod permit;
 mod word;
 
 pub use acquire::{Acquire, AcquireOwned};
+pub(super) use acquire::{Acquiring, Handle};
 pub use permit::{OwnedPermit, Permit};
 
 use super::waiters::{Queue, Standing, Waiter};
@@ -24,6 +25,10 @@ use word::{Claimed, Taken, Word};
 ///
 /// Taking a permit that is free is one compare-exchange, and giving it back, when nobody waits, one
 /// addition. It needs no runtime.
+///
+/// Take a [`CapacityLimiter`](super::CapacityLimiter) where a number of tasks is limited, and the
+/// limit is to be changed while they run or to tell who holds it: a task that asks twice gets an
+/// error there, and waits for itself here.
 ///
 /// # Examples
 ///
@@ -310,8 +315,9 @@ impl Semaphore {
         self.word.load().is_closed()
     }
 
+    /// Takes `n` permits, for the caller to [release](Self::release).
     #[inline]
-    fn try_take(&self, n: usize) -> Result<(), TryAcquireError> {
+    pub(super) fn try_take(&self, n: usize) -> Result<(), TryAcquireError> {
         match self.word.take(n) {
             Taken::All => Ok(()),
             Taken::None => Err(TryAcquireError::NoPermits),

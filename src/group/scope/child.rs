@@ -1,0 +1,77 @@
+//! What a child does besides what it was spawned for.
+
+use super::error::ChildError;
+use super::shared::{Cause, ENCLOSING, Ended, Shared};
+use crate::sync::oneshot;
+use crate::util::contain;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Where the child's value goes to.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, ChildError>>;
+
+/// A child that is a future.
+pub(super) async fn run<F, T, E>(future: F, answer: Answer<T>, scope: Arc<Shared<E>>) -> Ended<E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Send + 'static,
+{
+    let outcome = {
+        let mut future = pin!(Some(ENCLOSING.scope(scope.clone(), future)));
+        let outcome = poll_fn(|cx| {
+            let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+            match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
+                Ok(polled) => polled.map(Ok),
+                Err(payload) => Poll::Ready(Err(payload)),
+            }
+        })
+        .await;
+        // Not by the unwinding that goes on below: a second panic in there would end the process.
+        contain(|| future.set(None));
+        outcome
+    };
+    settle(outcome, answer, &scope)
+}
+
+/// A child that is a closure.
+pub(super) fn call<T, E>(
+    f: impl FnOnce() -> Result<T, E>,
+    answer: Answer<T>,
+    scope: &Shared<E>,
+) -> Ended<E>
+where
+    E: Send + 'static,
+{
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    settle(outcome, answer, scope)
+}
+
+/// Tells the handle of the child how it ended, and the scope if it failed: at once, so that no
+/// sibling goes on before the scope gets its turn.
+fn settle<T, E: Send + 'static>(
+    outcome: Result<Result<T, E>, Box<dyn Any + Send>>,
+    answer: Answer<T>,
+    scope: &Shared<E>,
+) -> Ended<E> {
+    match outcome {
+        Ok(Ok(value)) => {
+            // Who let go of the handle does not want the value.
+            drop(answer.send(Ok(value)));
+            Ok(())
+        }
+        Ok(Err(error)) => {
+            scope.end(Cause::Failure);
+            drop(answer.send(Err(ChildError::Failed)));
+            Err(error)
+        }
+        Err(payload) => {
+            scope.end(Cause::Failure);
+            drop(answer.send(Err(ChildError::Panicked)));
+            resume_unwind(payload)
+        }
+    }
+}

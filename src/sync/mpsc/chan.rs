@@ -1,0 +1,473 @@
+//! What both kinds of channel share: the messages, and who waits for what.
+
+use super::popped::{Count, Popped};
+use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::event::Event;
+use crate::sync::waiters::{Queue, Standing, Waiter};
+use crate::util::{WakeList, wake_quietly};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+/// The most messages that a channel can be asked to hold: an eighth of `usize::MAX`, so that sums
+/// of places do not overflow.
+pub(super) const MAX_CAPACITY: usize = usize::MAX >> 3;
+
+/// The capacity of a channel without bounds.
+const UNBOUNDED: usize = usize::MAX;
+
+/// The room, in bytes, that an empty buffer may keep for the next messages.
+const KEEP: usize = 64 * 1024;
+
+/// What a channel's handles share.
+pub(super) struct Chan<T> {
+    shared: Mutex<Shared<T>>,
+    popped: Popped,
+    // INVARIANT: written under the lock, and never cleared: the receiver takes no new messages.
+    closed: AtomicBool,
+    capacity: usize,
+    /// Set after `closed`, for those who wait for that.
+    end: Event,
+    // INVARIANT: the handles that send. Once it is 0 it stays so.
+    pub(super) senders: AtomicUsize,
+    /// The handles that can become such.
+    pub(super) weak: AtomicUsize,
+}
+
+/// What one lock guards. It is held for a few moves at a time.
+struct Shared<T> {
+    /// Messages in order; those that the receiver took with it are before them.
+    buffer: VecDeque<T>,
+    /// The places that were ever taken, less those given back unused. It wraps.
+    taken: usize,
+    /// What `Chan::popped` said when somebody last looked.
+    popped: Count,
+    // INVARIANT: whenever the lock is free, there was no room for the first of these at a moment
+    // after `Chan::popped` told of a queue. The item is how many places are wanted, at least one.
+    queue: Queue<usize>,
+    // INVARIANT: `Some` only while the buffer is empty.
+    receiver: Option<Waker>,
+    /// Nobody will receive. Implies `Chan::closed`.
+    gone: bool,
+    /// No sender is left.
+    abandoned: bool,
+}
+
+/// What came of an attempt to take places or to send without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    Done,
+    /// No room, or others came first.
+    Full,
+    /// The receiver takes no more.
+    Closed,
+}
+
+// How places are counted. Each message needs a place in the channel. `taken` counts places as they
+// are taken, by messages and by permits, under the lock. The receiver counts in `popped` what it
+// receives, without the lock: it takes the whole buffer with it, and the messages in there leave
+// the channel one by one. So `taken - popped` places are in use; what a sender finds is never less
+// than that, as `popped` only grows. A permit that is used turns into a message, and changes
+// neither number.
+//
+// Why nobody sleeps while there is room. That somebody waits is a bit in the word of `popped`, and
+// both sides change that word by read-modify-writes. A sender that finds no room, under the lock,
+// sets the bit, and enqueues if there is no room by the count it finds with it. The receiver counts
+// each message, and hands out places under the lock if it finds the bit with the count. One comes
+// first: either the sender finds the message counted, and takes its place, or the receiver finds the
+// bit, takes the lock after the sender has released it, and finds it in the queue. The same holds
+// for whoever is the first in the queue later on: the bit stays as long as there is a queue, and who
+// makes another the first (one that was served, or that gave up) looks at the count again under the
+// lock.
+//
+// Why the receiver does not sleep while there is a message, or the end. Its waker is stored under
+// the lock, when the buffer is empty and the end has not come; whoever changes that takes the waker
+// under the lock, and wakes it after.
+//
+// What orders memory. Messages go through the lock; for the rest see `popped`.
+impl<T> Chan<T> {
+    /// A channel with one sender and one receiver.
+    pub(super) fn new(capacity: Option<usize>) -> Self {
+        let shared = Shared {
+            buffer: VecDeque::new(),
+            taken: 0,
+            popped: Count::NONE,
+            queue: Queue::new(),
+            receiver: None,
+            gone: false,
+            abandoned: false,
+        };
+        Self {
+            shared: Mutex::new(shared),
+            popped: Popped::new(),
+            closed: AtomicBool::new(false),
+            capacity: capacity.unwrap_or(UNBOUNDED),
+            end: Event::new(),
+            senders: AtomicUsize::new(1),
+            weak: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn max_capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The places that somebody who comes now would find.
+    pub(super) fn capacity(&self) -> usize {
+        let mut shared = self.shared.lock();
+        shared.popped = self.popped.load();
+        if shared.queue.is_empty() { self.room(&shared) } else { 0 }
+    }
+
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn closed(&self) {
+        self.end.wait().await;
+    }
+
+    /// Sends what is in `message`, which is left empty if that is done.
+    #[inline]
+    pub(super) fn try_send(&self, message: &mut Option<T>) -> Tried {
+        let mut shared = self.shared.lock();
+        match self.take(&mut shared, 1) {
+            Tried::Done => self.push(shared, message),
+            refused => return refused,
+        }
+        Tried::Done
+    }
+
+    /// Sends what is in `message` in a place that was taken before; not if nobody will receive.
+    #[inline]
+    pub(super) fn send_reserved(&self, message: &mut Option<T>) -> Tried {
+        let shared = self.shared.lock();
+        if shared.gone {
+            return Tried::Closed;
+        }
+        self.push(shared, message);
+        Tried::Done
+    }
+
+    /// Takes `n` places, if there are as many and nobody came first.
+    #[inline]
+    pub(super) fn try_take(&self, n: usize) -> Tried {
+        let mut shared = self.shared.lock();
+        self.take(&mut shared, n)
+    }
+
+    /// Gives back `n` places that were taken.
+    pub(super) fn give_back(&self, n: usize) {
+        if n == 0 {
+            return;
+        }
+        let mut shared = self.shared.lock();
+        shared.taken = shared.taken.wrapping_sub(n);
+        if self.closed.load(Ordering::Relaxed) {
+            // It may have been the last that the receiver waited for.
+            Self::call(shared);
+        } else {
+            self.hand_out(shared);
+        }
+    }
+
+    /// Polls one that wants `n` places.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was made for `n` and is used with this channel only. Unless this returned
+    /// `Ready`, [`cancel`](Self::cancel) is called before it is dropped.
+    #[inline]
+    pub(super) unsafe fn poll_take(
+        &self,
+        waiter: Pin<&Waiter<usize>>,
+        n: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        if waiter.standing() == Standing::New {
+            match self.try_take(n) {
+                Tried::Done => return Poll::Ready(true),
+                Tried::Closed => return Poll::Ready(false),
+                Tried::Full => {}
+            }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.poll_wait(waiter, n, cx) }
+    }
+
+    /// Polls one that wants `n` places and found none; whether it has them now.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll_take`](Self::poll_take).
+    pub(super) unsafe fn poll_wait(
+        &self,
+        waiter: Pin<&Waiter<usize>>,
+        n: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let standing = match waiter.standing() {
+            // SAFETY: passed on to the caller.
+            Standing::New => ready!(unsafe { self.enqueue(waiter, n, cx) }),
+            // SAFETY: it was queued by the line above, in the queue of this lock.
+            _ => ready!(unsafe { waiter.poll_queued(&self.shared, cx) }),
+        };
+        Poll::Ready(standing == Standing::Granted)
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll_take`](Self::poll_take), and the waiter is new.
+    unsafe fn enqueue(
+        &self,
+        waiter: Pin<&Waiter<usize>>,
+        n: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Standing> {
+        let waker = cx.waker().clone();
+        let mut shared = self.shared.lock();
+        let first = shared.queue.is_empty();
+        if first {
+            shared.popped = self.popped.announce();
+        }
+        let settled = match self.take(&mut shared, n) {
+            Tried::Done => Standing::Granted,
+            Tried::Closed => Standing::Refused,
+            Tried::Full => {
+                // SAFETY: the waiter is new, has only this queue, and leaves it in `cancel`.
+                unsafe { waiter.enqueue(&mut shared.queue, waker, |_| ()) };
+                return Poll::Pending;
+            }
+        };
+        if first {
+            self.popped.retract();
+        }
+        drop(shared);
+        // Only now, as dropping a waker runs code of its owner.
+        drop(waker);
+        Poll::Ready(settled)
+    }
+
+    /// Ends the wait of one that will not be polled again, and passes on what it has.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll_take`](Self::poll_take), which has not returned `Ready`.
+    pub(super) unsafe fn cancel(&self, waiter: Pin<&Waiter<usize>>, n: usize) {
+        match waiter.standing() {
+            Standing::New | Standing::Refused => {}
+            // Nobody looked at what was handed over.
+            Standing::Granted => self.give_back(n),
+            Standing::Queued => {
+                let mut shared = self.shared.lock();
+                // SAFETY: it was queued in this queue.
+                let Some(waker) = (unsafe { waiter.leave(&mut shared.queue) }) else {
+                    drop(shared);
+                    // SAFETY: passed on; it was resolved just now, so this ends.
+                    return unsafe { self.cancel(waiter, n) };
+                };
+                // Who wanted fewer may be the first now.
+                self.hand_out(shared);
+                drop(waker);
+            }
+        }
+    }
+
+    /// Gives places to those who wait, in their order, as far as there is room for them.
+    #[cold]
+    fn hand_out(&self, mut shared: MutexGuard<'_, Shared<T>>) {
+        let mut wakers = WakeList::new();
+        shared.popped = self.popped.load();
+        let somebody = !shared.queue.is_empty();
+        while let Some(n) = shared.queue.with_front(|n| *n) {
+            if self.room(&shared) < n {
+                break;
+            }
+            shared.taken = shared.taken.wrapping_add(n);
+            shared.queue.resolve_front(Standing::Granted, &mut wakers);
+        }
+        if somebody && shared.queue.is_empty() {
+            self.popped.retract();
+        }
+        drop(shared);
+        wakers.wake_all();
+    }
+
+    #[inline]
+    fn take(&self, shared: &mut Shared<T>, n: usize) -> Tried {
+        if self.closed.load(Ordering::Relaxed) {
+            return Tried::Closed;
+        }
+        if n > 0 && (!shared.queue.is_empty() || !self.fits(shared, n)) {
+            return Tried::Full;
+        }
+        shared.taken = shared.taken.wrapping_add(n);
+        Tried::Done
+    }
+
+    #[inline]
+    fn fits(&self, shared: &mut Shared<T>, n: usize) -> bool {
+        if self.room(shared) >= n {
+            return true;
+        }
+        shared.popped = self.popped.load();
+        self.room(shared) >= n
+    }
+
+    /// The places that were free at the last look, and perhaps more now.
+    #[inline]
+    fn room(&self, shared: &Shared<T>) -> usize {
+        self.capacity - shared.popped.in_use(shared.taken)
+    }
+
+    /// Adds a message, in a place that was taken for it.
+    #[inline]
+    fn push(&self, mut shared: MutexGuard<'_, Shared<T>>, message: &mut Option<T>) {
+        if let Some(message) = message.take() {
+            shared.buffer.push_back(message);
+        }
+        Self::call(shared);
+    }
+
+    /// Wakes the receiver.
+    #[inline]
+    fn call(mut shared: MutexGuard<'_, Shared<T>>) {
+        let waker = shared.receiver.take();
+        drop(shared);
+        if let Some(waker) = waker {
+            wake_quietly(waker);
+        }
+    }
+
+    /// Notes that the last sender went.
+    pub(super) fn abandon(&self) {
+        let mut shared = self.shared.lock();
+        shared.abandoned = true;
+        Self::call(shared);
+    }
+
+    /// Lets no new message come; those that have a place still may.
+    pub(super) fn close(&self) {
+        self.shut(false);
+    }
+
+    /// The same, but what has a place and was not received is given out, and nothing more comes.
+    pub(super) fn leave(&self) -> VecDeque<T> {
+        self.shut(true)
+    }
+
+    fn shut(&self, gone: bool) -> VecDeque<T> {
+        let mut wakers = WakeList::new();
+        let mut rest = VecDeque::new();
+        let mut shared = self.shared.lock();
+        self.closed.store(true, Ordering::Release);
+        while shared.queue.resolve_front(Standing::Refused, &mut wakers) {}
+        self.popped.retract();
+        let mut own = shared.receiver.take();
+        if gone {
+            shared.gone = true;
+            rest = std::mem::take(&mut shared.buffer);
+        } else if let Some(waker) = own.take() {
+            // The end may be there now, and who closes need not be who waits for it.
+            wakers.push(waker);
+        }
+        drop(shared);
+        wakers.wake_all();
+        self.end.set();
+        drop(own);
+        rest
+    }
+
+    /// How many messages wait that the receiver has not taken with it.
+    pub(super) fn waiting_messages(&self) -> usize {
+        self.shared.lock().buffer.len()
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn waiting_room(&self) -> usize {
+        self.shared.lock().buffer.capacity()
+    }
+
+    /// Tells the senders that `n` messages more were received, so that there are now `popped`.
+    #[inline]
+    pub(super) fn publish(&self, n: usize, popped: usize) {
+        if self.capacity == UNBOUNDED {
+            self.popped.set(popped);
+        } else if self.popped.add(n) {
+            self.hand_out(self.shared.lock());
+        }
+    }
+
+    /// Takes all messages that wait, in exchange for `batch`, which is empty and lends its room;
+    /// whether there are any. `Pending` if there are none, but there may be later.
+    pub(super) fn refill(&self, batch: &mut VecDeque<T>, popped: usize) -> Poll<bool> {
+        self.shared.lock().refill(self, batch, popped)
+    }
+
+    /// The same, and where it is `Pending`, the task of `cx` is woken when that changes.
+    pub(super) fn poll_refill(
+        &self,
+        batch: &mut VecDeque<T>,
+        popped: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let mut fresh: Option<Waker> = None;
+        loop {
+            let mut shared = self.shared.lock();
+            let found = shared.refill(self, batch, popped);
+            if found.is_ready() {
+                drop(shared);
+                return found;
+            }
+            let mut old = None;
+            let present = shared.receiver.as_ref();
+            let settled = present.is_some_and(|waker| waker.will_wake(cx.waker()));
+            if let (false, Some(fresh)) = (settled, fresh.take()) {
+                old = shared.receiver.replace(fresh);
+            } else if !settled {
+                drop(shared);
+                fresh = Some(cx.waker().clone());
+                continue;
+            }
+            trim(&mut shared.buffer, 0);
+            drop(shared);
+            drop(old);
+            trim(batch, 0);
+            return Poll::Pending;
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    #[inline]
+    fn refill(&mut self, chan: &Chan<T>, batch: &mut VecDeque<T>, popped: usize) -> Poll<bool> {
+        debug_assert!(batch.is_empty());
+        if !self.buffer.is_empty() {
+            std::mem::swap(&mut self.buffer, batch);
+            trim(&mut self.buffer, batch.len());
+            return Poll::Ready(true);
+        }
+        // What has a place and is not here yet may come as long as there are senders.
+        let closed = chan.closed.load(Ordering::Relaxed);
+        if self.abandoned || (closed && self.taken == popped) {
+            return Poll::Ready(false);
+        }
+        Poll::Pending
+    }
+}
+
+/// Gives back what an empty buffer has kept from a peak, unless `recent` messages show that the
+/// peak still lasts.
+#[inline]
+fn trim<T>(buffer: &mut VecDeque<T>, recent: usize) {
+    let size = size_of::<T>();
+    if size != 0 && buffer.capacity() > KEEP / size && buffer.capacity() / 8 > recent {
+        shrink(buffer, KEEP / size);
+    }
+}
+
+#[cold]
+fn shrink<T>(buffer: &mut VecDeque<T>, keep: usize) {
+    buffer.shrink_to(keep);
+}

@@ -85,7 +85,8 @@ impl Event {
     ///
     /// It takes the lock of the queue, under which no other is ever taken.
     pub(super) fn set_quietly(&self, wakers: &mut WakeList) {
-        let mut word = self.word.load(Ordering::Relaxed);
+        // A guess, which the exchange confirms or corrects.
+        let mut word = 0;
         while word & QUEUED == 0 {
             match self.word.compare_exchange_weak(word, SET, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,

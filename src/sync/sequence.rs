@@ -19,6 +19,9 @@
 //! *Locks.* Senders move the sequence while they hold the lock that orders them, so that what they
 //! publish and the number change together; the lock of the queue is taken under that lock, which is
 //! let go of before the queue is emptied. Under the lock of the queue none is taken.
+//!
+//! *In models.* Loom remembers the last access to an atomic alone: a load of one's own in front of a
+//! write hides from it that the write races with loads of others. So no write here has one.
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{AtomicU64, Mutex, Ordering};
@@ -63,6 +66,11 @@ impl Mark {
         Self(steps.wrapping_mul(STEP))
     }
 
+    /// The mark one step after.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.wrapping_add(STEP))
+    }
+
     /// The mark one step before.
     pub(super) fn previous(self) -> Self {
         Self(self.0.wrapping_sub(STEP))
@@ -93,23 +101,17 @@ impl Sequence {
         (Mark(word & !FLAGS), word & CLOSED != 0)
     }
 
-    /// Moves on by one step, and collects the wakers of all who waited for it.
+    /// Moves on from `from` by one step, and collects the wakers of all who waited for it.
     ///
     /// `order` is the guard of the lock that all movers hold, and is released on the way. The
-    /// sequence is not closed.
-    pub(super) fn advance<G>(&self, order: G, wakers: &mut WakeList) {
-        let mut word = self.word.load(Ordering::Relaxed);
-        while word & QUEUED == 0 {
-            let next = word.wrapping_add(STEP);
-            match self.word.compare_exchange_weak(word, next, Ordering::Release, Ordering::Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
+    /// sequence stands at `from` and is not closed.
+    pub(super) fn advance<G>(&self, from: Mark, order: G, wakers: &mut WakeList) {
+        let (from, next) = (from.0, from.next().0);
+        if self.word.compare_exchange(from, next, Ordering::Release, Ordering::Relaxed).is_ok() {
+            return;
         }
+        // Somebody is queued, or was: nothing else changes the word while `order` is held.
         let mut queue = self.queue.lock();
-        // Nobody else changes the word while both locks are held.
-        let next = (self.word.load(Ordering::Relaxed) & !QUEUED).wrapping_add(STEP);
         self.word.store(next, Ordering::Release);
         drop(order);
         while queue.resolve_front(Standing::Granted, wakers) {}
@@ -118,8 +120,7 @@ impl Sequence {
     /// Closes the sequence, and collects the wakers of all who waited. Nobody moves it any more.
     pub(super) fn close(&self, wakers: &mut WakeList) {
         let mut queue = self.queue.lock();
-        let word = self.word.load(Ordering::Relaxed);
-        self.word.store(word & !QUEUED | CLOSED, Ordering::Release);
+        self.word.fetch_xor(CLOSED | if queue.is_empty() { 0 } else { QUEUED }, Ordering::Release);
         while queue.resolve_front(Standing::Refused, wakers) {}
     }
 
@@ -137,7 +138,8 @@ impl Sequence {
     ) -> Poll<Standing> {
         let waker = cx.waker().clone();
         let mut queue = self.queue.lock();
-        let mut word = self.word.load(Ordering::Acquire);
+        // A guess, which the exchange confirms.
+        let mut word = known.0;
         let settled = loop {
             if word & !FLAGS != known.0 {
                 break Standing::Granted;

@@ -15,7 +15,7 @@ pub(super) struct Ring<T> {
     // at least 1, and does not fall from one message to the next.
     slots: VecDeque<Slot<T>>,
     capacity: NonZeroUsize,
-    // The position after the last message. Positions wrap around.
+    // Positions wrap around.
     tail: u64,
     receivers: usize,
 }
@@ -48,6 +48,11 @@ impl<T> Ring<T> {
 
     pub(super) fn receivers(&self) -> usize {
         self.receivers
+    }
+
+    /// The position after the last message.
+    pub(super) fn tail(&self) -> u64 {
+        self.tail
     }
 
     /// How many messages are kept.

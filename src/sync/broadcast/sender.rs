@@ -2,6 +2,7 @@
 
 use super::{Receiver, SendError, Shared};
 use crate::primitives::{Arc as SharedArc, Ordering};
+use crate::sync::sequence::Mark;
 use crate::util::WakeList;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -79,9 +80,10 @@ impl<T> Sender<T> {
             };
             return Err(SendError(message));
         }
+        let from = Mark::at(ring.tail());
         let oldest = ring.push(message);
         let mut wakers = WakeList::new();
-        self.shared.sequence.advance(ring, &mut wakers);
+        self.shared.sequence.advance(from, ring, &mut wakers);
         wakers.wake_all();
         drop(oldest);
         Ok(receivers)

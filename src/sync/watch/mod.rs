@@ -73,20 +73,24 @@ struct Shared<T> {
 
 struct State<T> {
     value: Arc<T>,
+    // INVARIANT: where the sequence stands, whenever the lock is free.
+    mark: Mark,
     receivers: usize,
 }
 
 impl<T> Shared<T> {
     fn snapshot(&self) -> (Arc<T>, Mark) {
         let state = self.state.lock();
-        (Arc::clone(&state.value), self.sequence.mark())
+        (Arc::clone(&state.value), state.mark)
     }
 
     /// Replaces the value, and gives the old one, to be dropped now that no lock is held.
     fn publish(&self, mut state: MutexGuard<'_, State<T>>, value: Arc<T>) -> Arc<T> {
         let old = std::mem::replace(&mut state.value, value);
+        let from = state.mark;
+        state.mark = from.next();
         let mut wakers = WakeList::new();
-        self.sequence.advance(state, &mut wakers);
+        self.sequence.advance(from, state, &mut wakers);
         wakers.wake_all();
         old
     }
@@ -96,7 +100,7 @@ impl<T> Shared<T> {
         let mut state = self.state.lock();
         state.receivers += 1;
         self.vacant.clear();
-        self.sequence.mark()
+        state.mark
     }
 
     /// Counts one receiver less.

@@ -34,7 +34,7 @@ impl<T> Sender<T> {
     pub(super) fn new_at(init: T, start: Mark) -> Self {
         let vacant = Event::new();
         vacant.set();
-        let state = State { value: Arc::new(init), receivers: 0 };
+        let state = State { value: Arc::new(init), mark: start, receivers: 0 };
         Self {
             shared: SharedArc::new(Shared {
                 state: Mutex::new(state),
@@ -142,7 +142,7 @@ impl<T> Sender<T> {
             }
             let copy = Arc::new(copy);
             let state = self.shared.state.lock();
-            if self.shared.sequence.mark() == mark {
+            if state.mark == mark {
                 drop(self.shared.publish(state, copy));
                 return true;
             }

@@ -1,6 +1,10 @@
 //! Which threads each public type may go to, for payloads of every kind.
 #![cfg(not(loom))]
 
+#[path = "common/auto_traits.rs"]
+mod auto_traits;
+
+use auto_traits::{implements, table};
 use mainspring::coop::BUDGET;
 use mainspring::group::{
     Backoff, ChildError, Delays, Failure, JoinAll, JoinSet, Retry, Scope, ScopeError, ScopedHandle,
@@ -8,17 +12,24 @@ use mainspring::group::{
 };
 use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
-use mainspring::net::{ConnectError, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use mainspring::net::{
+    ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpStream,
+    WriteHalf,
+};
+use mainspring::offload::{self, BadSetting, BlockingLimits, ThreadPool};
 use mainspring::sim::{Sim, Trace};
 use mainspring::task::{
     AbortHandle, Builder, Busy, Job, JoinError, LocalKey, NotInScope, ScopedFuture,
 };
-use mainspring::time::{Elapsed, Instant, Sleep};
+use mainspring::time::{Elapsed, Instant, Interval, MissedTick, Sleep};
 use mainspring::{
-    Budget, BuildError, EnterGuard, Handle, JoinHandle, LocalBuilder, LocalRuntime, NoRuntime,
-    TimerHandle, TurnError, TurnReport, YieldNow,
+    Budget, BuildError, EnterGuard, Handle, JoinHandle, Leftover, LocalBuilder, LocalRuntime,
+    NoRuntime, TimerHandle, TurnError, TurnReport, YieldNow,
 };
 use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -39,32 +50,8 @@ impl Future for PinnedFuture {
     }
 }
 
-/// Whether `$type` implements `$trait`: the inherent constant is found first where its bound holds.
-macro_rules! implements {
-    ($type:ty, $trait:path) => {{
-        trait _Otherwise {
-            const _ANSWER: bool = false;
-        }
-        impl<T: ?Sized> _Otherwise for T {}
-        struct _Probe<T: ?Sized>(std::marker::PhantomData<T>);
-        impl<T: ?Sized + $trait> _Probe<T> {
-            const _ANSWER: bool = true;
-        }
-        <_Probe<$type>>::_ANSWER
-    }};
-}
-
-macro_rules! table {
-    ($($type:ty: $send:literal $sync:literal $unpin:literal;)*) => {$(
-        let found = (
-            implements!($type, Send),
-            implements!($type, Sync),
-            implements!($type, Unpin),
-        );
-        assert_eq!(found, ($send, $sync, $unpin), "Send, Sync, Unpin of {}", stringify!($type));
-    )*};
-}
-
+/// Those of `sync` have tables of their own, in `src/sync/trait_tests`, and those of `http` in
+/// `auto_traits_http.rs`.
 #[test]
 fn every_public_type() {
     table! {
@@ -166,6 +153,17 @@ fn every_public_type() {
         TurnError: true true true;
         ReadHalf<'static>: true true true;
         WriteHalf<'static>: true true true;
+        OwnedReadHalf: true true true;
+        OwnedWriteHalf: true true true;
+        ReuniteError: true true true;
+        Interval: true true true;
+        MissedTick: true true true;
+        Leftover: true true true;
+
+        ThreadPool: true true true;
+        offload::Builder: true true true;
+        BlockingLimits: true true true;
+        BadSetting: true true true;
     }
 }
 
@@ -190,4 +188,55 @@ fn futures() {
         send(&mainspring::time::timeout(std::time::Duration::ZERO, async { Cell::new(1) }));
         send_sync(&mainspring::time::sleep(std::time::Duration::ZERO));
     });
+}
+
+/// Types that are public by the compiler's rules only.
+const NOT_NAMED: &[&str] = &["Refused", "Target"];
+
+/// A type that somebody adds has to be added to a table as well.
+#[test]
+fn no_public_type_is_missing() {
+    fn read_dir(dir: &Path, texts: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read_dir(&path, texts);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                texts.push((path, text));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    read_dir(&root.join("src"), &mut sources);
+    let (tests, sources): (Vec<_>, Vec<_>) = sources
+        .into_iter()
+        .partition(|(path, _)| path.iter().any(|part| part.to_str().unwrap().contains("test")));
+    let mut tables: String = tests
+        .into_iter()
+        .filter(|(path, _)| path.iter().any(|part| part == "trait_tests"))
+        .map(|(_, text)| text)
+        .collect();
+    for file in ["tests/auto_traits.rs", "tests/auto_traits_http.rs"] {
+        tables += &fs::read_to_string(root.join(file)).unwrap();
+    }
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let named: BTreeSet<&str> = tables.split(|c| !is_word(c)).collect();
+    let mut count = 0;
+    for (path, text) in &sources {
+        for line in text.lines() {
+            let line = line.trim_start();
+            let is_type = ["pub struct ", "pub enum "].iter().find_map(|k| line.strip_prefix(k));
+            let Some(rest) = is_type else { continue };
+            let name = rest.split(|c| !is_word(c)).next().unwrap();
+            count += 1;
+            assert!(
+                named.contains(name) || NOT_NAMED.contains(&name),
+                "{name} of {} is in no table of auto traits",
+                path.display()
+            );
+        }
+    }
+    assert!(count > 150, "found only {count} public types");
 }

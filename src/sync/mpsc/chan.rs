@@ -277,7 +277,6 @@ impl<T> Chan<T> {
     fn hand_out(&self, mut shared: MutexGuard<'_, Shared<T>>) {
         let mut wakers = WakeList::new();
         shared.popped = self.popped.load();
-        let somebody = !shared.queue.is_empty();
         while let Some(n) = shared.queue.with_front(|n| *n) {
             if self.room(&shared) < n {
                 break;
@@ -285,7 +284,8 @@ impl<T> Chan<T> {
             shared.taken = shared.taken.wrapping_add(n);
             shared.queue.resolve_front(Standing::Granted, &mut wakers);
         }
-        if somebody && shared.queue.is_empty() {
+        if shared.queue.is_empty() {
+            // Also where the last one gave up, or each message would be counted with the lock.
             self.popped.retract();
         }
         drop(shared);
@@ -385,6 +385,13 @@ impl<T> Chan<T> {
     #[cfg(all(test, not(loom)))]
     pub(super) fn waiting_room(&self) -> usize {
         self.shared.lock().buffer.capacity()
+    }
+
+    /// Whether the receiver is told that somebody waits.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_announced(&self) -> bool {
+        let _shared = self.shared.lock();
+        self.popped.is_announced()
     }
 
     /// Tells the senders that `n` messages more were received.

@@ -281,6 +281,7 @@ impl<'a> Model<'a> {
 
     fn check(&mut self) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.sender.is_closed(), self.closed);
+        prop_assert_eq!(self.sender.chan().is_announced(), self.somebody_waits());
         if let Some(receiver) = &self.receiver {
             prop_assert_eq!(receiver.len(), self.messages.len());
             let open = if self.somebody_waits() { 0 } else { self.free() };

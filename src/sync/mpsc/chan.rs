@@ -5,7 +5,7 @@ use super::popped::{Count, Popped};
 use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sync::event::Event;
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, wake_quietly};
+use crate::util::{WakeList, contain, wake_quietly};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -242,8 +242,9 @@ impl<T> Chan<T> {
             self.popped.retract();
         }
         drop(shared);
-        // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        // Only now, as dropping a waker runs code of its owner; a panic there must not cost the
+        // places that were taken.
+        contain(|| drop(waker));
         Poll::Ready(settled)
     }
 
@@ -433,19 +434,21 @@ impl<T> Chan<T> {
             let mut shared = match self.fill(self.shared.lock(), batch, limit) {
                 Ok(found) => {
                     batch.found();
+                    // What was counted as received has to be received, so no panic may come between.
+                    contain(|| drop(fresh));
                     return Poll::Ready(found);
                 }
                 Err(shared) => shared,
             };
             let mut old = None;
             let present = shared.receiver.as_ref();
-            let settled = present.is_some_and(|waker| waker.will_wake(cx.waker()));
-            if let (false, Some(fresh)) = (settled, fresh.take()) {
+            if !present.is_some_and(|waker| waker.will_wake(cx.waker())) {
+                let Some(fresh) = fresh.take() else {
+                    drop(shared);
+                    fresh = Some(cx.waker().clone());
+                    continue;
+                };
                 old = shared.receiver.replace(fresh);
-            } else if !settled {
-                drop(shared);
-                fresh = Some(cx.waker().clone());
-                continue;
             }
             trim(&mut shared.buffer, 0);
             drop(shared);

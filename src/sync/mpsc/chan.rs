@@ -388,6 +388,13 @@ impl<T> Chan<T> {
         self.shared.lock().buffer.capacity()
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn begin_at(&self, n: usize) {
+        let mut shared = self.shared.lock();
+        self.popped.set(n);
+        (shared.taken, shared.popped) = (n, self.popped.load());
+    }
+
     /// Whether the receiver is told that somebody waits.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_announced(&self) -> bool {

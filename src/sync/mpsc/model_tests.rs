@@ -50,6 +50,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// How many messages there were before: where the counts are about to wrap, shifted or not.
+fn begin() -> impl Strategy<Value = usize> {
+    let (half, all) = (usize::MAX >> 1, usize::MAX);
+    prop_oneof![Just(0), half - 8..half, all - 8..all]
+}
+
 /// What one that waits will give: whether it sent its message, or the permits.
 type Output<'a> = Result<Vec<Permit<'a, u32>>, ()>;
 
@@ -307,8 +313,9 @@ impl<'a> Model<'a> {
 
 proptest! {
     #[test]
-    fn behaves_as_the_model(capacity in 1..5_usize, ops in ops()) {
-        let (sender, receiver) = channel(capacity);
+    fn behaves_as_the_model(capacity in 1..5_usize, begin in begin(), ops in ops()) {
+        let (sender, mut receiver) = channel(capacity);
+        receiver.rx.begin_at(begin);
         let mut model = Model {
             sender: &sender,
             receiver: Some(receiver),

@@ -5,7 +5,7 @@ use super::popped::{Count, Popped};
 use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sync::event::Event;
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, wake_quietly};
+use crate::util::{WakeList, contain, wake_quietly};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -242,8 +242,9 @@ impl<T> Chan<T> {
             self.popped.retract();
         }
         drop(shared);
-        // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        // Only now, as dropping a waker runs code of its owner; a panic there must not cost the
+        // places that were taken.
+        contain(|| drop(waker));
         Poll::Ready(settled)
     }
 
@@ -277,7 +278,6 @@ impl<T> Chan<T> {
     fn hand_out(&self, mut shared: MutexGuard<'_, Shared<T>>) {
         let mut wakers = WakeList::new();
         shared.popped = self.popped.load();
-        let somebody = !shared.queue.is_empty();
         while let Some(n) = shared.queue.with_front(|n| *n) {
             if self.room(&shared) < n {
                 break;
@@ -285,7 +285,8 @@ impl<T> Chan<T> {
             shared.taken = shared.taken.wrapping_add(n);
             shared.queue.resolve_front(Standing::Granted, &mut wakers);
         }
-        if somebody && shared.queue.is_empty() {
+        if shared.queue.is_empty() {
+            // Also where the last one gave up, or each message would be counted with the lock.
             self.popped.retract();
         }
         drop(shared);
@@ -387,6 +388,20 @@ impl<T> Chan<T> {
         self.shared.lock().buffer.capacity()
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn begin_at(&self, n: usize) {
+        let mut shared = self.shared.lock();
+        self.popped.set(n);
+        (shared.taken, shared.popped) = (n, self.popped.load());
+    }
+
+    /// Whether the receiver is told that somebody waits.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_announced(&self) -> bool {
+        let _shared = self.shared.lock();
+        self.popped.is_announced()
+    }
+
     /// Tells the senders that `n` messages more were received.
     #[inline]
     pub(super) fn publish(&self, batch: &mut Batch<T>, n: usize) {
@@ -426,19 +441,21 @@ impl<T> Chan<T> {
             let mut shared = match self.fill(self.shared.lock(), batch, limit) {
                 Ok(found) => {
                     batch.found();
+                    // What was counted as received has to be received, so no panic may come between.
+                    contain(|| drop(fresh));
                     return Poll::Ready(found);
                 }
                 Err(shared) => shared,
             };
             let mut old = None;
             let present = shared.receiver.as_ref();
-            let settled = present.is_some_and(|waker| waker.will_wake(cx.waker()));
-            if let (false, Some(fresh)) = (settled, fresh.take()) {
+            if !present.is_some_and(|waker| waker.will_wake(cx.waker())) {
+                let Some(fresh) = fresh.take() else {
+                    drop(shared);
+                    fresh = Some(cx.waker().clone());
+                    continue;
+                };
                 old = shared.receiver.replace(fresh);
-            } else if !settled {
-                drop(shared);
-                fresh = Some(cx.waker().clone());
-                continue;
             }
             trim(&mut shared.buffer, 0);
             drop(shared);

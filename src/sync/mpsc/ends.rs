@@ -185,6 +185,13 @@ impl<T> Rx<T> {
         self.batch.messages.capacity() + self.chan.waiting_room()
     }
 
+    /// Begins as if `n` messages had come and gone.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn begin_at(&mut self, n: usize) {
+        self.batch.popped = n;
+        self.chan.begin_at(n);
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.chan.is_closed() || self.chan.senders.load(Ordering::Acquire) == 0
     }

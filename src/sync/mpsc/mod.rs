@@ -89,3 +89,5 @@ mod model_tests;
 mod stress_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod user_code_tests;

@@ -50,6 +50,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// How many messages there were before: where the counts are about to wrap, shifted or not.
+fn begin() -> impl Strategy<Value = usize> {
+    let (half, all) = (usize::MAX >> 1, usize::MAX);
+    prop_oneof![Just(0), half - 8..half, all - 8..all]
+}
+
 /// What one that waits will give: whether it sent its message, or the permits.
 type Output<'a> = Result<Vec<Permit<'a, u32>>, ()>;
 
@@ -281,6 +287,7 @@ impl<'a> Model<'a> {
 
     fn check(&mut self) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.sender.is_closed(), self.closed);
+        prop_assert_eq!(self.sender.chan().is_announced(), self.somebody_waits());
         if let Some(receiver) = &self.receiver {
             prop_assert_eq!(receiver.len(), self.messages.len());
             let open = if self.somebody_waits() { 0 } else { self.free() };
@@ -306,8 +313,9 @@ impl<'a> Model<'a> {
 
 proptest! {
     #[test]
-    fn behaves_as_the_model(capacity in 1..5_usize, ops in ops()) {
-        let (sender, receiver) = channel(capacity);
+    fn behaves_as_the_model(capacity in 1..5_usize, begin in begin(), ops in ops()) {
+        let (sender, mut receiver) = channel(capacity);
+        receiver.rx.begin_at(begin);
         let mut model = Model {
             sender: &sender,
             receiver: Some(receiver),

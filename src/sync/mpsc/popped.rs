@@ -58,8 +58,15 @@ impl Popped {
         Count(self.0.fetch_or(WAITING, Ordering::Acquire) & !WAITING)
     }
 
-    /// Says that nobody waits any more. The caller holds the lock.
+    /// Says that nobody waits any more, unless it says so. The caller holds the lock.
     pub(super) fn retract(&self) {
-        self.0.fetch_and(!WAITING, Ordering::Relaxed);
+        if self.is_announced() {
+            self.0.fetch_and(!WAITING, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it says that somebody waits. The caller holds the lock.
+    pub(super) fn is_announced(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & WAITING != 0
     }
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 /// Dropping it drops the messages that are in the channel, in order, and refuses those who wait to
 /// send.
 pub struct Receiver<T> {
-    rx: Rx<T>,
+    pub(super) rx: Rx<T>,
 }
 
 impl<T> Receiver<T> {

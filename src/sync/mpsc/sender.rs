@@ -43,7 +43,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The message comes back when the receiver is closed or gone before there was room.
+    /// The message comes back when the receiver was closed before there was room, or was dropped
+    /// before the message was sent.
     ///
     /// # Cancel safety
     ///

@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use futures::{Stream, StreamExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake};
+use std::task::Poll;
 use std::thread;
 
 /// A message that counts its drops.
@@ -244,44 +244,6 @@ fn a_receiver_that_goes_drops_what_is_there_and_refuses_who_waits() {
 }
 
 #[test]
-fn messages_are_dropped_in_order_and_past_a_panic() {
-    struct Last(u32, Arc<crate::primitives::Mutex<Vec<u32>>>);
-    impl Drop for Last {
-        fn drop(&mut self) {
-            self.1.lock().push(self.0);
-            assert_ne!(self.0, 1, "the message that panics");
-        }
-    }
-    let order = Arc::default();
-    let (sender, mut receiver) = channel(4);
-    for n in 0..3 {
-        assert!(sender.try_send(Last(n, Arc::clone(&order))).is_ok());
-    }
-    drop(receiver.try_recv());
-    assert!(sender.try_send(Last(3, Arc::clone(&order))).is_ok());
-    assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
-    assert_eq!(*order.lock(), [0, 1, 2, 3]);
-}
-
-#[test]
-fn a_message_may_hold_the_channel_and_use_it_as_it_is_dropped() {
-    struct Nosy(super::Sender<Nosy>);
-    impl Drop for Nosy {
-        fn drop(&mut self) {
-            // Would hang if the lock were held.
-            assert!(self.0.try_reserve().is_err() && self.0.capacity() < 3);
-        }
-    }
-    let (sender, receiver) = channel(3);
-    for _ in 0..2 {
-        assert!(sender.try_send(Nosy(sender.clone())).is_ok());
-    }
-    let weak = sender.downgrade();
-    drop((sender, receiver));
-    assert!(weak.upgrade().is_none());
-}
-
-#[test]
 fn many_are_received_at_once() {
     let (sender, mut receiver) = channel(8);
     let mut all = vec![100];
@@ -440,48 +402,6 @@ fn sending_and_receiving_take_part_in_the_budget_when_they_make_progress() {
         assert!(idle.poll().is_pending());
     }
     assert_eq!(idle.bell.rings(), 0, "to find nothing costs nothing");
-}
-
-#[test]
-fn a_waker_may_use_the_channel_that_wakes_or_drops_it() {
-    struct Nosy(super::Sender<u32>);
-    impl Nosy {
-        // Each would hang if the lock were held.
-        fn look(&self) {
-            let _ = self.0.capacity();
-            let _ = Task::new(self.0.reserve_many(2)).poll();
-        }
-    }
-    impl Wake for Nosy {
-        fn wake(self: Arc<Self>) {
-            self.look();
-        }
-    }
-    impl Drop for Nosy {
-        fn drop(&mut self) {
-            self.look();
-        }
-    }
-    let (sender, mut receiver) = channel(2);
-    let nosy = || std::task::Waker::from(Arc::new(Nosy(sender.clone())));
-    let poll =
-        |receiver: &mut super::Receiver<u32>| receiver.poll_recv(&mut Context::from_waker(&nosy()));
-    assert!(poll(&mut receiver).is_pending() && poll(&mut receiver).is_pending());
-    sender.try_send(1).unwrap();
-    sender.try_send(2).unwrap();
-    for _ in 0..2 {
-        let mut queued = Box::pin(sender.send(3));
-        assert!(queued.as_mut().poll(&mut Context::from_waker(&nosy())).is_pending());
-        assert!(queued.as_mut().poll(&mut Context::from_waker(&nosy())).is_pending());
-    }
-    let mut served = Box::pin(sender.send(3));
-    assert!(served.as_mut().poll(&mut Context::from_waker(&nosy())).is_pending());
-    assert_eq!(receiver.try_recv(), Ok(1));
-    drop(served);
-    let mut refused = Box::pin(sender.reserve_many(2));
-    assert!(refused.as_mut().poll(&mut Context::from_waker(&nosy())).is_pending());
-    receiver.close();
-    assert_eq!(receiver.try_recv(), Ok(2));
 }
 
 #[test]

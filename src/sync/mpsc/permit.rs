@@ -135,6 +135,22 @@ impl<T> OwnedPermit<T> {
         sender
     }
 
+    /// Whether the place is in the channel that `other` has one in.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.same_channel_as(other.sender.as_ref())
+    }
+
+    /// Whether the place is in the channel that `sender` sends into.
+    #[must_use]
+    pub fn same_channel_as_sender(&self, sender: &Sender<T>) -> bool {
+        self.same_channel_as(Some(sender))
+    }
+
+    fn same_channel_as(&self, other: Option<&Sender<T>>) -> bool {
+        self.sender.as_ref().zip(other).is_some_and(|(own, other)| own.same_channel(other))
+    }
+
     fn take(&mut self) -> Sender<T> {
         let Some(sender) = self.sender.take() else { unreachable!("a permit is used once") };
         sender

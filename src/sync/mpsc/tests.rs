@@ -149,6 +149,10 @@ fn permits_hold_a_place_and_give_it_back() {
     let waiting = Task::waiting(sender.clone().reserve_owned());
     drop(one);
     let three = waiting.woken().unwrap();
+    assert!(two.same_channel(&three) && two.same_channel_as_sender(&sender));
+    let (elsewhere, _receiver) = channel::<u32>(1);
+    assert!(!two.same_channel_as_sender(&elsewhere));
+    assert!(!two.same_channel(&elsewhere.try_reserve_owned().unwrap()));
     assert!(two.send(2).same_channel(&sender));
     assert_eq!((sender.capacity(), receiver.try_recv()), (0, Ok(2)));
     assert!(three.release().same_channel(&sender));

@@ -293,6 +293,19 @@ impl<T> Receiver<T> {
         block_on(self, "oneshot::Receiver::blocking_recv", "await the receiver")
     }
 
+    /// Whether no value is there to be received now: none was sent yet, or it was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: alive, as the receiver is not gone.
+        self.shared.is_none_or(|shared| unsafe { &shared.as_ref().state }.poll() != Polled::Value)
+    }
+
+    /// Whether the receiver gave its outcome, so that it must not be polled any more.
+    #[must_use]
+    pub fn is_terminated(&self) -> bool {
+        self.shared.is_none()
+    }
+
     /// Lets no value come any more: from now on, sending fails.
     ///
     /// A value that was sent before can still be received. Closing again does nothing.

@@ -105,6 +105,22 @@ fn try_recv_tells_not_yet_from_never() {
 }
 
 #[test]
+fn a_receiver_tells_whether_a_value_is_there_and_whether_it_is_done() {
+    let (sender, mut receiver) = channel();
+    assert!(receiver.is_empty() && !receiver.is_terminated());
+    sender.send(7).unwrap();
+    assert!(!receiver.is_empty() && !receiver.is_terminated());
+    assert_eq!(Bell::new().poll(&mut receiver), Poll::Ready(Ok(7)));
+    assert!(receiver.is_empty() && receiver.is_terminated());
+
+    let (sender, mut receiver) = channel::<u32>();
+    drop(sender);
+    assert!(receiver.is_empty() && !receiver.is_terminated(), "nobody was told of the end");
+    assert_eq!(Bell::new().poll(&mut receiver), Poll::Ready(Err(RecvError)));
+    assert!(receiver.is_terminated());
+}
+
+#[test]
 fn the_sender_sees_the_receiver_go() {
     for close in [false, true] {
         let (mut sender, mut receiver) = channel::<u32>();

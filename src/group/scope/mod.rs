@@ -112,8 +112,8 @@ impl TaskScope {
 
     /// Cancels the scope when `token` is cancelled; a second call replaces the token of the first.
     ///
-    /// If everything has ended when that is noticed, the value counts. Cancelling the scope does
-    /// nothing to the token.
+    /// It is noticed when the scope's own future is polled, and by each spawn. If everything has
+    /// ended by then, the value counts. Cancelling the scope does nothing to the token.
     ///
     /// # Examples
     ///

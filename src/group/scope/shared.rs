@@ -108,7 +108,14 @@ impl<E: Send + 'static> Shared<E> {
     /// Keeps a place for a child, if the scope takes in any; it does not end meanwhile.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Place<E>> {
         let mut table = self.table.lock();
-        if table.phase != Phase::Open || self.token.is_cancelled() {
+        if table.phase != Phase::Open {
+            return None;
+        }
+        if self.token.is_cancelled() {
+            // From outside, as the scope itself cancels it after the phase has changed. It counts from
+            // here on: what was refused a child must not end as if nothing had been left out.
+            drop(table);
+            self.end(Cause::Token);
             return None;
         }
         table.starting += 1;

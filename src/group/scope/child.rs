@@ -1,7 +1,7 @@
 //! What a child does besides what it was spawned for.
 
 use super::error::ChildError;
-use super::shared::{Cause, ENCLOSING, Ended, Shared};
+use super::shared::{Cause, ENCLOSING, Ended, Nest, Shared};
 use crate::sync::oneshot;
 use crate::util::contain;
 use std::any::Any;
@@ -41,13 +41,15 @@ where
 pub(super) fn call<T, E>(
     f: impl FnOnce() -> Result<T, E>,
     answer: Answer<T>,
-    scope: &Shared<E>,
+    scope: Arc<Shared<E>>,
 ) -> Ended<E>
 where
     E: Send + 'static,
 {
-    let outcome = catch_unwind(AssertUnwindSafe(f));
-    settle(outcome, answer, scope)
+    // It may block on a scope of its own, and give that up.
+    let enclosing: Arc<dyn Nest> = scope.clone();
+    let outcome = catch_unwind(AssertUnwindSafe(|| ENCLOSING.sync_scope(enclosing, f)));
+    settle(outcome, answer, &scope)
 }
 
 /// Tells the handle of the child how it ended, and the scope if it failed: at once, so that no

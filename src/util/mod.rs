@@ -5,7 +5,7 @@ mod list;
 mod rng;
 mod wake_list;
 
-pub(crate) use choices::{Choices, MOST_MADE, Made};
+pub(crate) use choices::{Choices, MOST_MADE, Made, OutOfTime};
 pub(crate) use list::{List, Node};
 pub(crate) use rng::{Rng, SharedRng, below};
 pub(crate) use wake_list::{WakeList, wake_quietly};

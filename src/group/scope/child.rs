@@ -93,7 +93,7 @@ mod tests {
             Ok::<(), ()>(())
         };
         let size = size_of_val(&work);
-        let scope = Arc::new(Shared::new(CancelToken::new()));
+        let scope = Arc::new(Shared::new(CancelToken::new(), None));
         let child = run(work, oneshot::channel().0, scope);
         assert!(size_of_val(&child) <= size + 128, "{} of {size}", size_of_val(&child));
     }

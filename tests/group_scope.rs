@@ -466,6 +466,16 @@ fn a_token_cancels_and_is_not_cancelled() {
             })
             .await;
         assert!(outcome.unwrap_err().is_cancelled());
+        // Also if the body does not look at what became of its child.
+        let outcome: Outcome<()> = TaskScope::new()
+            .cancelled_by(&token)
+            .run(async |scope| {
+                drop(scope.spawn::<_, ()>(async { unreachable!() }));
+                assert!(scope.is_cancelled());
+                Ok(())
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_cancelled(), "it did not do what it was to do");
     });
 }
 

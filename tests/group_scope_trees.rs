@@ -6,6 +6,7 @@ mod scopes;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use futures::FutureExt;
 use mainspring::group::{ChildError, Failure, JoinSet, Scope, TaskScope, join_all};
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::time::{sleep, timeout};
@@ -180,6 +181,78 @@ fn an_inner_scope_that_is_given_up_is_waited_for_at_the_end_of_the_outer_one() {
             outcome.unwrap();
             assert_eq!(std::sync::Arc::strong_count(&ended), 1, "the closure has returned");
         });
+    });
+}
+
+#[test]
+fn an_inner_scope_that_leaves_its_outer_one_is_waited_for_by_the_next() {
+    within(|| {
+        block_on(async {
+            let (begun, begins) = mpsc::channel();
+            let ended = std::sync::Arc::new(());
+            let outcome: Outcome<()> = TaskScope::new()
+                .run(async |_outermost| {
+                    let outer: Outcome<_> = TaskScope::new()
+                        .run(async |_outer| {
+                            let ended = ended.clone();
+                            let mut inner =
+                                Box::pin(TaskScope::new().run(async move |scope: Scope<&str>| {
+                                    scope.spawn_blocking(move || {
+                                        begun.send(()).unwrap();
+                                        std::thread::sleep(ms(10));
+                                        drop(ended);
+                                        Ok(())
+                                    });
+                                    begins.recv().unwrap();
+                                    pending::<Result<(), _>>().await
+                                }));
+                            assert!((&mut inner).now_or_never().is_none());
+                            Ok(inner)
+                        })
+                        .await;
+                    drop(outer.unwrap());
+                    Ok(())
+                })
+                .await;
+            outcome.unwrap();
+            assert_eq!(std::sync::Arc::strong_count(&ended), 1, "the closure has returned");
+        });
+    });
+}
+
+#[test]
+fn an_inner_scope_that_a_closure_gives_up_is_waited_for_too() {
+    within(|| {
+        let ended = std::sync::Arc::new(());
+        let runtime = LocalRuntime::builder().build().unwrap();
+        runtime.block_on(async {
+            let (ended, handle) = (ended.clone(), Handle::current());
+            let outcome: Outcome<()> = TaskScope::new()
+                .run(async |outer| {
+                    outer.spawn_blocking(move || {
+                        let _entered = handle.enter();
+                        futures::executor::block_on(async move {
+                            let (begun, begins) = mpsc::channel();
+                            let inner = TaskScope::new().run(async |scope: Scope<&str>| {
+                                scope.spawn_blocking(move || {
+                                    begun.send(()).unwrap();
+                                    std::thread::sleep(ms(10));
+                                    drop(ended);
+                                    Ok(())
+                                });
+                                begins.recv().unwrap();
+                                pending::<Result<(), _>>().await
+                            });
+                            assert!(inner.now_or_never().is_none());
+                        });
+                        Ok(())
+                    });
+                    Ok(())
+                })
+                .await;
+            outcome.unwrap();
+        });
+        assert_eq!(std::sync::Arc::strong_count(&ended), 1, "the inner closure has returned");
     });
 }
 

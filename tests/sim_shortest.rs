@@ -3,15 +3,21 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use futures::FutureExt;
 use mainspring::sim::{self, Sim};
 use mainspring::sync::Semaphore;
+use mainspring::time::sleep;
 use mainspring::{spawn, yield_now};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Three tasks that add one to a counter and take it away again, with others in between; what each of
 /// them finds there at its end.
@@ -176,4 +182,43 @@ fn the_runs_are_bounded() {
     }
     let never = counted(&Sim::new().shorten(0), || wrong_orders(2));
     assert!(counted(&Sim::new().shorten(5), || wrong_orders(2)) <= never + 1 + 5);
+}
+
+/// Under the shorter schedules the test would wait for ever, in virtual time.
+#[test]
+fn a_shorter_schedule_that_never_ends_is_broken_off() {
+    watchdog::within(|| {
+        let failed = Cell::new(false);
+        let message = message_of(|| {
+            Sim::new().shorten(5).check(0..1000, || async {
+                let runs = wrong_orders(2);
+                if let Err(payload) = AssertUnwindSafe(runs).catch_unwind().await {
+                    failed.set(true);
+                    resume_unwind(payload);
+                }
+                while failed.get() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+            });
+        });
+        let (_, schedule) = shortest(&message);
+        assert!(schedule.split(',').count() >= 2, "{schedule}");
+    });
+}
+
+#[test]
+fn a_schedule_that_stays_long_is_not_told() {
+    let message = message_of(|| {
+        Sim::new().shorten(3).check(0..10, || async {
+            let mut unusual = 0;
+            for _ in 0..1000 {
+                unusual += u32::from(racing_counter(None).await != [0, 0, 0]);
+            }
+            assert!(unusual < 100, "the counter races");
+        });
+    });
+    assert!(
+        message.ends_with("with the seed 0: MAINSPRING_SEED=0 runs just this one"),
+        "{message}"
+    );
 }

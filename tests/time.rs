@@ -263,7 +263,8 @@ fn time_outs() {
                 let _held = held;
                 pending::<()>().await;
             });
-            assert!(limited.await.is_err());
+            let mut limited = std::pin::pin!(limited);
+            assert!(limited.as_mut().await.is_err());
             assert_eq!(Rc::strong_count(&alive), 1);
 
             // One that becomes ready in the very poll in which the time is over wins.
@@ -274,6 +275,19 @@ fn time_outs() {
             );
             assert_eq!(both.await, Ok(3));
         });
+    });
+}
+
+#[test]
+fn a_time_out_holds_its_future_once() {
+    let work = || async {
+        let large = [0_u8; 1024];
+        mainspring::yield_now().await;
+        std::hint::black_box(&large);
+    };
+    runtime().block_on(async {
+        let nested = timeout(ms(1), timeout(ms(1), timeout(ms(1), work())));
+        assert!(size_of_val(&nested) <= size_of_val(&work()) + 3 * 128);
     });
 }
 

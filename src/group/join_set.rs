@@ -62,8 +62,8 @@ use std::task::{Context, Poll, Waker, ready};
 #[must_use = "dropping a JoinSet aborts its tasks"]
 pub struct JoinSet<T> {
     tasks: Slab<Member<T>>,
-    // The keys of tasks that have ended. One may be there whose task was taken out, and even stand
-    // for another one by now, so each look asks the task itself.
+    // The keys of tasks that have ended, each once. A look asks the task itself, so that a wake for
+    // nothing would do no harm.
     ended: ReadyList,
 }
 
@@ -289,6 +289,8 @@ impl<T> JoinSet<T> {
     /// dropped here. Who cannot lose one waits for it with [`join_next`](Self::join_next), or spawns
     /// with [`try_spawn_blocking`](crate::try_spawn_blocking), which is told that there is no place.
     pub fn detach_all(&mut self) {
+        // With the keys of those that have ended, which nobody might ever ask for.
+        self.ended = ReadyList::new();
         self.tasks.clear();
     }
 
@@ -374,5 +376,27 @@ where
 impl<T> fmt::Debug for JoinSet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinSet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::JoinSet;
+
+    #[test]
+    fn detached_tasks_leave_nothing_in_the_set() {
+        crate::block_on(async {
+            let mut set = JoinSet::new();
+            for _ in 0..3 {
+                let ends = set.spawn(async {});
+                while !ends.is_finished() {
+                    crate::yield_now().await;
+                }
+                set.insert(crate::spawn(async {}));
+                set.detach_all();
+                crate::yield_now().await;
+                assert_eq!(set.ended.pop(), None);
+            }
+        });
     }
 }

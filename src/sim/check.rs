@@ -5,7 +5,7 @@ use super::schedule::Schedule;
 use super::trace::Trace;
 use crate::context;
 use crate::runtime::LocalRuntime;
-use crate::util::{Choices, MOST_MADE, Made};
+use crate::util::{Choices, MOST_MADE, Made, OutOfTime};
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -112,6 +112,15 @@ pub struct Sim {
 /// How long, in real time, a shorter schedule is looked for.
 const SHORTEN_FOR: Duration = Duration::from_secs(5);
 
+/// A schedule with more choices than this in it is of no use to a reader, nor fits into a variable.
+const MOST_TOLD: usize = 1000;
+
+/// How long a run with another schedule may take, where that of the seed took `took`: one may never
+/// end though the other fails, as time is virtual.
+fn most_time(took: Duration) -> Duration {
+    Duration::from_millis(100) + 10 * took
+}
+
 /// What a run gave.
 type Ran<T> = Result<(T, Trace), Failure>;
 
@@ -156,7 +165,7 @@ impl Sim {
     }
 
     /// How many runs [`check`](Self::check) makes, after one has failed, to find a shorter schedule
-    /// that fails too; by default 500. It makes none after 5 s of real time.
+    /// that fails too; by default 500. It begins none after 5 s of real time.
     ///
     /// With zero the failure is told as it is.
     pub fn shorten(mut self, runs: u32) -> Self {
@@ -245,6 +254,7 @@ impl Sim {
             first.tell(seed);
         }
         let made = Made::default();
+        let since = Instant::now();
         let again = one(seed, Some(Choices::drawn(seed).written_to(Arc::clone(&made))));
         let made = std::mem::take(&mut *made.lock());
         let Err(again) = again else {
@@ -258,14 +268,24 @@ impl Sim {
             first.tell(seed);
         }
         let mut shortest = again;
+        let most = most_time(since.elapsed());
         let since = Instant::now();
         let schedule = Schedule::new(made).shorten(self.shorten, |schedule| {
             if since.elapsed() > SHORTEN_FOR {
                 return false;
             }
-            let ran = one(seed, Some(Choices::listed(schedule.clone().into_choices())));
-            ran.map_err(|failure| shortest = failure).is_err()
+            let choices = Choices::listed(schedule.clone().into_choices());
+            match one(seed, Some(choices.until(Instant::now() + most))) {
+                Err(failure) if !failure.payload.is::<OutOfTime>() => {
+                    shortest = failure;
+                    true
+                }
+                _ => false,
+            }
         });
+        if schedule.unusual() > MOST_TOLD {
+            first.tell(seed);
+        }
         eprintln!(
             "mainspring: the simulation failed under the seed {seed}; the shortest schedule found \
              that fails makes {} other than first come, first served ({SEED}={seed}/{schedule} runs \

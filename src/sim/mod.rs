@@ -50,20 +50,26 @@
 //! ```
 //!
 //! The panics of those runs are printed as well, as each is one of the test's own. How many there are
-//! [`Sim::shorten`] says.
+//! [`Sim::shorten`] says. Any failure counts: if a short schedule fails in another way than the seed, it
+//! is that which its events show. A run that takes ten times as long as the one of the seed, and 100 ms
+//! more, is broken off, and counts as one that passes. If more than 1,000 choices are left, only the seed
+//! is told.
 //!
 //! Only a panic of the test's own future counts: await the handles of its tasks, and unwrap what they
 //! say. What lies beyond the seed is listed at [`deterministic`](crate::LocalBuilder::deterministic).
 //!
 //! What a test does at random it draws by [`random`] and [`random_below`], so that it too follows from
-//! the seed.
+//! the seed. A schedule changes who draws first, but not the numbers: the n-th that is drawn is the same
+//! in all runs of a seed.
 //!
 //! # Deadlocks
 //!
 //! Where nothing can run, and time cannot move because no timer is armed or because it is
 //! [paused](crate::time::pause), only the outside can help: a socket, or another thread. The check
 //! waits for that in real time, for one second (see [`Sim::patience`]), and then reports a deadlock.
-//! It also reports one million polls during which time stood still (see [`Sim::polls`]).
+//! It also reports one million polls during which time stood still (see [`Sim::polls`]). A test that
+//! sleeps again and again, until something that never comes, is not noticed, and runs for ever: put a
+//! [`timeout`](crate::time::timeout()) around it.
 //!
 //! # Traces
 //!

@@ -1,5 +1,6 @@
 //! The order of a run as a list of choices, and how to find a shorter one that fails too.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,13 +42,12 @@ impl Schedule {
     /// 2002).
     pub(super) fn shorten(self, attempts: u32, mut fails: impl FnMut(&Self) -> bool) -> Self {
         let mut best = self;
-        let mut left = attempts;
-        let mut try_out = |best: &mut Self, changed: Vec<u32>| {
+        let left = Cell::new(attempts);
+        let mut try_out = |best: &mut Self, change: &dyn Fn(&mut [u32])| {
+            let mut changed = best.choices.clone();
+            change(&mut changed);
             let changed = Self::new(changed);
-            if left == 0 || changed == *best {
-                return false;
-            }
-            left -= 1;
+            left.set(left.get() - 1);
             let better = fails(&changed);
             if better {
                 *best = changed;
@@ -59,11 +59,11 @@ impl Schedule {
             // From the end, as a run that fails early makes the choices after it for nothing.
             let mut progress = false;
             let mut end = best.choices.len();
-            while end > 0 {
+            while end > 0 && left.get() > 0 {
                 let start = end.saturating_sub(size);
-                let mut changed = best.choices.clone();
-                changed[start..end].fill(0);
-                progress |= try_out(&mut best, changed);
+                if best.choices[start..end].iter().any(|&choice| choice != 0) {
+                    progress |= try_out(&mut best, &|choices| choices[start..end].fill(0));
+                }
                 end = start.min(best.choices.len());
             }
             if size > 1 {
@@ -71,16 +71,14 @@ impl Schedule {
                 continue;
             }
             for place in 0..best.choices.len() {
-                while best.choices.get(place).is_some_and(|&choice| choice > 1) {
-                    let mut changed = best.choices.clone();
-                    changed[place] -= 1;
-                    if !try_out(&mut best, changed) {
+                while left.get() > 0 && best.choices.get(place).is_some_and(|&choice| choice > 1) {
+                    if !try_out(&mut best, &|choices| choices[place] -= 1) {
                         break;
                     }
                     progress = true;
                 }
             }
-            if !progress {
+            if !progress || left.get() == 0 {
                 return best;
             }
         }
@@ -120,6 +118,7 @@ impl FromStr for Schedule {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::{Duration, Instant};
 
     /// Whether some of the choices at `places` are high enough.
     fn fails(schedule: &Schedule, places: &[(usize, u32)]) -> bool {
@@ -144,6 +143,22 @@ mod tests {
             false
         });
         assert_eq!((attempts, short), (7, Schedule::new(vec![9; 50])));
+    }
+
+    /// Copies of long lists, one for each place, would take minutes.
+    #[test]
+    fn long_schedules_are_copied_for_attempts_only() {
+        let start = Instant::now();
+        let mut attempts = 0;
+        Schedule::new(vec![9; 1_000_000]).shorten(3, |_| {
+            attempts += 1;
+            false
+        });
+        assert_eq!(attempts, 3);
+        let mut sparse = vec![0; 1_000_000];
+        sparse.push(1);
+        Schedule::new(sparse).shorten(u32::MAX, |_| false);
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }
 
     #[test]

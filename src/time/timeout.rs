@@ -2,10 +2,11 @@
 
 use super::{Instant, Sleep, sleep, sleep_until};
 use crate::coop;
+use crate::util::poll_pinned;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 /// Awaits `future` for at most `duration`, counted from this call.
@@ -82,18 +83,27 @@ pub fn timeout_at<F: IntoFuture>(
     limited(sleep_until(deadline), future.into_future())
 }
 
-async fn limited<F: Future>(limit: Sleep, future: F) -> Result<F::Output, Elapsed> {
-    let (mut future, mut limit) = (pin!(future), pin!(limit));
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        // A future that spends the whole budget in each poll must not keep its limit from
-        // being looked at.
-        let _unlimited = coop::unlimited();
-        limit.as_mut().poll(cx).map(|()| Err(Elapsed(())))
+fn limited<F: Future>(
+    mut limit: Sleep,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    poll_pinned(Some(future), move |mut future, cx| {
+        let Some(running) = future.as_mut().as_pin_mut() else {
+            panic!("timeout or timeout_at was polled again after it was ready");
+        };
+        let result = match running.poll(cx) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => {
+                // A future that spends the whole budget in each poll must not keep its limit from
+                // being looked at.
+                let _unlimited = coop::unlimited();
+                ready!(Pin::new(&mut limit).poll(cx));
+                Err(Elapsed(()))
+            }
+        };
+        future.set(None);
+        Poll::Ready(result)
     })
-    .await
 }
 
 /// The time was over before the future was ready.

@@ -2,7 +2,9 @@
 
 use super::Rng;
 use crate::primitives::Mutex;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Where choices come from.
 #[derive(Clone, Debug)]
@@ -10,7 +12,12 @@ pub(crate) struct Choices {
     source: Source,
     /// Where they are written down, if somebody wants to know them.
     made: Option<Made>,
+    /// When no more are made, if there is such a moment.
+    until: Option<Instant>,
 }
+
+/// What a run is broken off with that would still have choices made when its time is over.
+pub(crate) struct OutOfTime;
 
 /// Choices that were made, in their order.
 pub(crate) type Made = Arc<Mutex<Vec<u32>>>;
@@ -28,12 +35,12 @@ enum Source {
 impl Choices {
     /// Choices drawn from `seed`.
     pub(crate) fn drawn(seed: u64) -> Self {
-        Self { source: Source::Seed(Rng::new(seed)), made: None }
+        Self { source: Source::Seed(Rng::new(seed)), made: None, until: None }
     }
 
     /// Those of `list`, one after the other, and then always the first there is.
     pub(crate) fn listed(list: Vec<u32>) -> Self {
-        Self { source: Source::List(list.into_iter()), made: None }
+        Self { source: Source::List(list.into_iter()), made: None, until: None }
     }
 
     /// The same, written down in `made` up to [`MOST_MADE`].
@@ -41,9 +48,19 @@ impl Choices {
         Self { made: Some(made), ..self }
     }
 
+    /// The same, until that moment. Then it unwinds, once, with [`OutOfTime`].
+    pub(crate) fn until(self, moment: Instant) -> Self {
+        Self { until: Some(moment), ..self }
+    }
+
     /// One of the numbers below `bound`; 0, which is the ordinary, if that is 0.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
+        if self.until.is_some_and(|moment| Instant::now() > moment) {
+            self.until = None;
+            // Not a panic, of which the hook would tell.
+            resume_unwind(Box::new(OutOfTime));
+        }
         let chosen = match &mut self.source {
             Source::Seed(rng) => rng.below(bound),
             Source::List(list) => (list.next().unwrap_or(0) as usize).min(bound.saturating_sub(1)),
@@ -99,6 +116,15 @@ mod tests {
     fn a_list_is_held_to_what_there_is() {
         let mut choices = Choices::listed(vec![7, 7]);
         assert_eq!([choices.below(3), choices.below(0), choices.below(9)], [2, 0, 0]);
+    }
+
+    #[test]
+    fn time_that_is_over_ends_it_once() {
+        let mut choices = Choices::listed(vec![1, 2]).until(Instant::now());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| choices.below(9)));
+        assert!(payload.unwrap_err().is::<OutOfTime>());
+        assert_eq!(choices.below(9), 1);
     }
 
     proptest! {

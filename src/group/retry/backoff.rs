@@ -44,8 +44,9 @@ impl Backoff {
         Self { factor: 2, ..Self::constant(base) }
     }
 
-    /// By what a wait is longer than the one before; by default 2 for [`exponential`](Self::exponential)
-    /// waits, and 1 for others. With 0, all waits but the first are none.
+    /// How many times as long as the one before each wait is; by default 2 for
+    /// [`exponential`](Self::exponential) waits, and 1 for others. With 0, all waits but the first are
+    /// none.
     pub fn factor(mut self, factor: u32) -> Self {
         self.factor = factor;
         self

@@ -113,7 +113,7 @@ impl<E: Send + 'static> Scope<E> {
         let Ok(current) = context::current() else { no_runtime("Scope::spawn_blocking") };
         let (answer, receiver) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
-        let work = move || child::call(f, answer, &shared);
+        let work = move || child::call(f, answer, shared);
         let task = PoolHandle::of(&current).spawn(work, location);
         ScopedHandle { receiver, child: Some(place.take(task)) }
     }

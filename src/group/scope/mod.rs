@@ -54,6 +54,12 @@ use std::time::Duration;
 /// scope waits for them. So in nested scopes nothing outlives the outermost `run` that is awaited to
 /// its end.
 ///
+/// Three things are beyond that. A future of `run` that is [forgotten](std::mem::forget) aborts nothing,
+/// and its children go on. One that leaves all the scopes in which it was begun, as a value say, and is
+/// dropped when those have ended, has nobody who waits. And a child is waited for until the thread that
+/// runs it has dropped it: if that stands still, as a [`LocalRuntime`](crate::LocalRuntime) does that
+/// nobody drives, so does the scope.
+///
 /// # Limits
 ///
 /// There is no bound to the number of children; one that may be large is best bounded by a
@@ -112,8 +118,8 @@ impl TaskScope {
 
     /// Cancels the scope when `token` is cancelled; a second call replaces the token of the first.
     ///
-    /// If everything has ended when that is noticed, the value counts. Cancelling the scope does
-    /// nothing to the token.
+    /// It is noticed when the scope's own future is polled, and by each spawn. If everything has
+    /// ended by then, the value counts. Cancelling the scope does nothing to the token.
     ///
     /// # Examples
     ///
@@ -193,8 +199,6 @@ impl Limits<'_, '_> {
 /// A scope that runs. If it is dropped before its end, the children are aborted.
 struct Running<V, E: Send + 'static> {
     shared: Arc<Shared<E>>,
-    /// The scope in which this one was begun.
-    outer: Option<Arc<dyn Nest>>,
     value: Option<V>,
     failures: Vec<Failure<E>>,
     panic: Option<Box<dyn Any + Send>>,
@@ -205,8 +209,7 @@ struct Running<V, E: Send + 'static> {
 impl<V, E: Send + 'static> Running<V, E> {
     fn begin(token: CancelToken) -> Self {
         Self {
-            shared: Arc::new(Shared::new(token)),
-            outer: ENCLOSING.try_with(Arc::clone).ok(),
+            shared: Arc::new(Shared::new(token, ENCLOSING.try_with(Arc::clone).ok())),
             value: None,
             failures: Vec::new(),
             panic: None,
@@ -331,11 +334,7 @@ impl<V, E: Send + 'static> Drop for Running<V, E> {
             return;
         }
         self.shared.end(Cause::Dropped);
-        if self.shared.try_close() {
-            return;
-        }
-        let adopted = self.outer.take().is_some_and(|outer| outer.adopt(self.shared.clone()));
-        if !adopted {
+        if !self.shared.try_close() && !self.shared.is_adopted() {
             self.shared.give_up();
         }
     }

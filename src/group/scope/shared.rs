@@ -20,8 +20,8 @@ pub(super) type Ended<E> = Result<(), E>;
 
 /// A scope, as the scopes inside and around it see it.
 pub(super) trait Nest: Send + Sync {
-    /// Takes in what is left of a scope inside whose own future was dropped, and waits for it.
-    /// Whether it can.
+    /// Takes in what is left of a scope inside whose own future was dropped, and waits for it; if it
+    /// has ended itself, the scope around does. Whether one can.
     fn adopt(&self, orphans: Arc<dyn Nest>) -> bool;
 
     /// Waits until all children have ended, whatever they end with.
@@ -39,6 +39,8 @@ pub(super) struct Shared<E> {
     ended: ReadyList,
     /// Cancelled when the scope begins to end, or before that from outside.
     token: CancelToken,
+    /// The scope in which this one was begun.
+    outer: Option<Arc<dyn Nest>>,
 }
 
 struct Table<E> {
@@ -88,9 +90,9 @@ enum Member<E> {
 }
 
 impl<E: Send + 'static> Shared<E> {
-    pub(super) fn new(token: CancelToken) -> Self {
+    pub(super) fn new(token: CancelToken, outer: Option<Arc<dyn Nest>>) -> Self {
         let table = Table { phase: Phase::Open, members: Slab::new(), starting: 0, born: 0 };
-        Self { table: Mutex::new(table), ended: ReadyList::new(), token }
+        Self { table: Mutex::new(table), ended: ReadyList::new(), token, outer }
     }
 
     pub(super) fn token(&self) -> &CancelToken {
@@ -108,7 +110,14 @@ impl<E: Send + 'static> Shared<E> {
     /// Keeps a place for a child, if the scope takes in any; it does not end meanwhile.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Place<E>> {
         let mut table = self.table.lock();
-        if table.phase != Phase::Open || self.token.is_cancelled() {
+        if table.phase != Phase::Open {
+            return None;
+        }
+        if self.token.is_cancelled() {
+            // From outside, as the scope itself cancels it after the phase has changed. It counts from
+            // here on: what was refused a child must not end as if nothing had been left out.
+            drop(table);
+            self.end(Cause::Token);
             return None;
         }
         table.starting += 1;
@@ -200,6 +209,11 @@ impl<E: Send + 'static> Shared<E> {
         over
     }
 
+    /// Leaves what is left to the innermost scope around that has not ended. Whether there is one.
+    pub(super) fn is_adopted(self: &Arc<Self>) -> bool {
+        self.outer.as_ref().is_some_and(|outer| outer.adopt(self.clone()))
+    }
+
     /// Closes the scope though members are left, who go on by themselves.
     pub(super) fn give_up(&self) {
         let mut table = self.table.lock();
@@ -254,7 +268,9 @@ impl<E: Send + 'static> Nest for Shared<E> {
     fn adopt(&self, orphans: Arc<dyn Nest>) -> bool {
         let mut table = self.table.lock();
         if table.phase == Phase::Over {
-            return false;
+            drop(table);
+            // Its future has left this scope, and was dropped in one further out.
+            return self.outer.as_ref().is_some_and(|outer| outer.adopt(orphans));
         }
         let ticket = self.ended.ticket(table.members.vacant_key());
         let waker = Waker::from(Arc::clone(&ticket));

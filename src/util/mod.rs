@@ -8,7 +8,7 @@ mod wake_list;
 pub(crate) use choices::{Choices, MOST_MADE, Made};
 pub(crate) use list::{List, Node};
 pub(crate) use rng::{Rng, SharedRng, below};
-pub(crate) use wake_list::{WakeList, wake_quietly};
+pub(crate) use wake_list::{WakeList, drop_quietly, wake_quietly};
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,7 +5,7 @@ use super::popped::{Count, Popped};
 use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sync::event::Event;
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, wake_quietly};
+use crate::util::{WakeList, drop_quietly, wake_quietly};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -243,7 +243,7 @@ impl<T> Chan<T> {
         }
         drop(shared);
         // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        drop_quietly(Some(waker));
         Poll::Ready(settled)
     }
 

@@ -193,6 +193,15 @@ fn a_panic_unlocks() {
 }
 
 #[test]
+#[should_panic(expected = "a lock was polled after it was ready")]
+fn a_read_that_is_over_is_not_polled_again() {
+    let lock = RwLock::new(0);
+    let mut task = Task::new(lock.read());
+    drop(task.poll());
+    drop(task.poll());
+}
+
+#[test]
 fn a_thread_blocks_until_it_has_the_lock_and_a_task_must_not() {
     let lock = Arc::new(RwLock::new(0));
     let held = lock.try_write().unwrap();

@@ -3,7 +3,7 @@
 use super::waiters::{Queue, Standing, Waiter};
 use crate::coop;
 use crate::primitives::{Mutex, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -198,7 +198,7 @@ impl Drop for Wait<'_> {
             round.arrived -= 1;
         }
         drop(round);
-        drop(waker);
+        drop_quietly(waker);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::waiters::{Queue, Standing, Waiter};
 use crate::coop;
 use crate::primitives::{AtomicU32, Mutex, Ordering, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -137,7 +137,7 @@ impl Event {
             if word & SET != 0 {
                 drop(queue);
                 // Only now, as dropping a waker runs code of its owner.
-                drop(waker);
+                drop_quietly(Some(waker));
                 return Poll::Ready(());
             }
             if word & QUEUED != 0 {
@@ -219,7 +219,7 @@ impl Drop for Wait<'_> {
             event.word.fetch_and(!QUEUED, Ordering::Relaxed);
         }
         drop(queue);
-        drop(waker);
+        drop_quietly(waker);
     }
 }
 

@@ -62,6 +62,8 @@ pub use rwlock::RwLock;
 #[doc(inline)]
 pub use semaphore::Semaphore;
 
+#[cfg(all(test, not(loom)))]
+mod brittle_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]

@@ -25,7 +25,7 @@
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{AtomicU64, Mutex, Ordering};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -161,7 +161,7 @@ impl Sequence {
         };
         drop(queue);
         // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        drop_quietly(Some(waker));
         Poll::Ready(settled)
     }
 }
@@ -216,6 +216,6 @@ impl Drop for Wait<'_> {
             sequence.word.fetch_and(!QUEUED, Ordering::Relaxed);
         }
         drop(queue);
-        drop(waker);
+        drop_quietly(waker);
     }
 }

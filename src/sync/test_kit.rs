@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 /// A waker that notes each wake.
 pub(crate) struct Bell {
@@ -89,4 +89,23 @@ impl<'a, T> Task<'a, T> {
         self.bell = Bell::new();
         self.poll()
     }
+}
+
+/// A waker that runs `cloning` when it is cloned, and whose clones panic when they are dropped.
+///
+/// It belongs on one thread, and leaks a few bytes.
+pub(crate) fn brittle(cloning: impl Fn() + 'static) -> Waker {
+    static FIRST: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
+    static CLONE: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| panic!("drop"));
+
+    fn clone(data: *const ()) -> RawWaker {
+        // SAFETY: the pointer that is leaked below; it stays on its thread.
+        unsafe { (*data.cast::<Box<dyn Fn()>>())() };
+        RawWaker::new(data, &CLONE)
+    }
+
+    let cloning: Box<dyn Fn()> = Box::new(cloning);
+    let data = std::ptr::from_ref(Box::leak(Box::new(cloning))).cast();
+    // SAFETY: a waker that does nothing keeps the contract, as `cloning` lives for ever.
+    unsafe { Waker::from_raw(RawWaker::new(data, &FIRST)) }
 }

@@ -25,10 +25,12 @@
 //!
 //! *User code.* Cloning, waking and dropping a waker run code of its owner. None of them happens
 //! under the lock: wakers are cloned before it is taken, and handed out of it to be woken or
-//! dropped. [`Waker::will_wake`] compares two pointers, and may run under it.
+//! dropped. [`Waker::will_wake`] compares two pointers, and may run under it. What was gained by then
+//! must not be lost where they panic: so whoever holds something that it has not passed on yet wakes
+//! and drops by [`wake_quietly`](crate::util::wake_quietly) and [`drop_quietly`].
 
 use crate::primitives::{AtomicUsize, Mutex, Ordering, UnsafeCell};
-use crate::util::{List, Node, WakeList};
+use crate::util::{List, Node, WakeList, drop_quietly};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -255,7 +257,8 @@ impl<T> Waiter<T> {
             }
             if let ControlFlow::Break(old) = take(&mut guard) {
                 drop(guard);
-                drop(old);
+                drop_quietly(old);
+                drop_quietly(fresh);
                 return Poll::Ready(Standing::Granted);
             }
             let (settled, old) = self.entry().inner.with_mut(|inner| {

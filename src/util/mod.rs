@@ -10,7 +10,7 @@ pub(crate) use choices::{Choices, MOST_MADE, Made, OutOfTime};
 pub(crate) use list::{List, Node};
 pub(crate) use poll_pinned::poll_pinned;
 pub(crate) use rng::{Rng, SharedRng, below};
-pub(crate) use wake_list::{WakeList, wake_quietly};
+pub(crate) use wake_list::{WakeList, drop_quietly, wake_quietly};
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

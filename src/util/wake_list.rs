@@ -70,6 +70,15 @@ pub(crate) fn wake_quietly(waker: Waker) {
     contain(|| waker.wake());
 }
 
+/// Drops somebody else's waker, whose panics are not ours to pass on: they would take with them what
+/// was gained just before, which nobody would own then.
+#[inline]
+pub(crate) fn drop_quietly(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        contain(|| drop(waker));
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Choices, WakeList};

@@ -72,6 +72,26 @@ fn loom_condvar_notification_of_one_that_gives_up_goes_on() {
 }
 
 #[test]
+fn loom_condvar_notify_empties_the_queue_as_another_begins_to_wait() {
+    model(3, || {
+        let shared = shared();
+        let (tokens, changed) = (&shared.0, &shared.1);
+        let mut quitter = Box::pin(changed.wait(tokens.try_lock().unwrap()));
+        assert!(quitter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let notifier = spawn(&shared, |_, changed| changed.notify_one());
+        let count = std::sync::Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        let mut next = Box::pin(changed.wait(tokens.try_lock().unwrap()));
+        assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        notifier.join().unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), 0, "it was for the first");
+        drop(quitter);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1, "the next is found");
+        assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+    });
+}
+
+#[test]
 fn loom_condvar_two_take_what_is_put_past_one_that_gives_up() {
     model(2, || {
         let shared = shared();

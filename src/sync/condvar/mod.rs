@@ -7,7 +7,7 @@ pub use wait::{Wait, WaitOwned};
 use super::mutex::{MutexGuard, OwnedMutexGuard};
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{AtomicBool, Mutex, Ordering, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -231,7 +231,7 @@ impl Condvar {
             let waker = unsafe { waiter.leave(&mut queue) };
             self.queued.store(!queue.is_empty(), Ordering::Relaxed);
             drop(queue);
-            drop(waker);
+            drop_quietly(waker);
             return;
         }
         // SAFETY: as above.

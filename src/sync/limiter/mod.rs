@@ -12,7 +12,7 @@ pub use token::{LimiterToken, OwnedLimiterToken};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{Mutex, MutexGuard, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -373,7 +373,7 @@ impl CapacityLimiter {
             }
             drop(books);
             // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            drop_quietly(Some(waker));
         }
         Poll::Ready(if taken == Taken::Yes {
             Ok(())
@@ -394,7 +394,7 @@ impl CapacityLimiter {
         if waker.is_some() {
             books.borrowers.remove(&borrower);
             drop(books);
-            drop(waker);
+            drop_quietly(waker);
         } else {
             // Nobody looked at the token that it was handed.
             drop(books);

@@ -5,7 +5,7 @@ use super::popped::{Count, Popped};
 use crate::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sync::event::Event;
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, contain, wake_quietly};
+use crate::util::{WakeList, drop_quietly, wake_quietly};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -242,9 +242,8 @@ impl<T> Chan<T> {
             self.popped.retract();
         }
         drop(shared);
-        // Only now, as dropping a waker runs code of its owner; a panic there must not cost the
-        // places that were taken.
-        contain(|| drop(waker));
+        // Only now, as dropping a waker runs code of its owner.
+        drop_quietly(Some(waker));
         Poll::Ready(settled)
     }
 
@@ -268,7 +267,7 @@ impl<T> Chan<T> {
                 };
                 // Who wanted fewer may be the first now.
                 self.hand_out(shared);
-                drop(waker);
+                drop_quietly(Some(waker));
             }
         }
     }
@@ -374,7 +373,7 @@ impl<T> Chan<T> {
         drop(shared);
         wakers.wake_all();
         self.end.set();
-        drop(own);
+        drop_quietly(own);
         rest
     }
 
@@ -442,7 +441,7 @@ impl<T> Chan<T> {
                 Ok(found) => {
                     batch.found();
                     // What was counted as received has to be received, so no panic may come between.
-                    contain(|| drop(fresh));
+                    drop_quietly(fresh);
                     return Poll::Ready(found);
                 }
                 Err(shared) => shared,

@@ -31,6 +31,10 @@ use std::task::{Context, Poll, ready};
 /// way, but only once; then it is that one's turn. So a task that finds `k` others waiting gets the
 /// mutex after at most `2k + 1` others had it, beside the present holder. No clock is read for that.
 ///
+/// The mutex is handed to the future that waits, so that one must be polled when it was woken, or
+/// dropped: kept without either, as where a `select` by reference has gone on with another branch, it
+/// holds up everybody.
+///
 /// # No poison
 ///
 /// A task that panics or is aborted while it holds the guard just unlocks the mutex. Who locks it

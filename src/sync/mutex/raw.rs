@@ -27,7 +27,7 @@
 use super::word::{Claimed, Released, Word};
 use crate::primitives::{Mutex as Latch, const_fn};
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, wake_quietly};
+use crate::util::{WakeList, drop_quietly, wake_quietly};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -109,7 +109,7 @@ impl RawMutex {
         if self.word.claim() == Claimed::Taken {
             drop(queue);
             // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            drop_quietly(Some(waker));
             return Poll::Ready(());
         }
         // SAFETY: the waiter is new, has only this queue, and leaves it in `cancel`.
@@ -176,7 +176,7 @@ impl RawMutex {
             next = queue.take_front_waker();
         }
         drop(queue);
-        drop(old);
+        drop_quietly(old);
         if let Some(waker) = next {
             wake_quietly(waker);
         }

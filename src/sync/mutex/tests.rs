@@ -1,7 +1,8 @@
 use super::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 use crate::coop;
-use crate::sync::test_kit::{Bell, Task};
+use crate::sync::test_kit::{Bell, Task, brittle};
 use futures::executor::block_on;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -277,6 +278,34 @@ fn a_waker_may_use_the_mutex_that_wakes_or_drops_it() {
     drop(held);
     drop(woken);
     drop(next);
+    assert!(mutex.try_lock().is_ok());
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_loses_nothing() {
+    let mutex = Arc::new(Mutex::new(0));
+    let unlocks = || {
+        let held = Cell::new(mutex.clone().try_lock_owned().ok());
+        brittle(move || drop(held.take()))
+    };
+    // As it comes, and is about to wait.
+    let mut lock = Box::pin(mutex.lock());
+    assert!(lock.as_mut().poll(&mut Context::from_waker(&unlocks())).is_ready());
+    drop(lock);
+    // As it waits already, and is polled by another task.
+    let mut lock = Box::pin(mutex.lock());
+    let waker = unlocks();
+    assert!(Bell::new().poll(&mut lock).is_pending());
+    assert!(lock.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+    drop(lock);
+    // As it gives up.
+    let held = mutex.try_lock().unwrap();
+    let mut lock = Box::pin(mutex.lock());
+    assert!(lock.as_mut().poll(&mut Context::from_waker(&brittle(|| ()))).is_pending());
+    let next = Task::waiting(mutex.lock());
+    drop(lock);
+    drop(held);
+    drop(next.woken());
     assert!(mutex.try_lock().is_ok());
 }
 

@@ -7,7 +7,7 @@ pub use notified::{Notified, OwnedNotified};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{Mutex, MutexGuard, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -259,7 +259,7 @@ impl Notify {
         if self.word.receive_or_queue(since) == Received::Yes {
             drop(queue);
             // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            drop_quietly(Some(waker));
             return Poll::Ready(());
         }
         // SAFETY: the waiter is new, has only this queue, and leaves it in `cancel`.
@@ -283,7 +283,7 @@ impl Notify {
                 self.word.unqueue();
             }
             drop(queue);
-            drop(waker);
+            drop_quietly(Some(waker));
         } else {
             // SAFETY: as above.
             let call = unsafe { waiter.with_item(&mut queue, |call| *call) };

@@ -22,7 +22,7 @@
 use crate::coop;
 use crate::primitives::{AtomicU32, Mutex, MutexGuard, Ordering, UnsafeCell, const_fn};
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -345,7 +345,7 @@ impl<'a, T> Asking<'a, T> {
         };
         drop(queue);
         // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        drop_quietly(Some(waker));
         Poll::Ready(standing)
     }
 }
@@ -388,7 +388,7 @@ impl<T> Drop for Asking<'_, T> {
             cell.pass_turn(queue);
         } else {
             drop(queue);
-            drop(waker);
+            drop_quietly(waker);
         }
     }
 }

@@ -102,6 +102,12 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         ManuallyDrop::new(self).lock
     }
 
+    /// The lock that is locked.
+    #[must_use]
+    pub fn rwlock(this: &Self) -> &'a RwLock<T> {
+        this.lock
+    }
+
     /// Goes on as a reader; no writer comes in between, and other readers may come too.
     ///
     /// # Examples

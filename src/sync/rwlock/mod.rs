@@ -31,6 +31,10 @@ use std::sync::Arc;
 /// reads, and has the lock, must not wait to read once more: where a writer came in between, both
 /// wait for ever.
 ///
+/// The lock is handed to the future that waits, so that one must be polled when it was woken, or
+/// dropped: kept without either, as where a `select` by reference has gone on with another branch, it
+/// holds up everybody.
+///
 /// # No poison
 ///
 /// A task that panics or is aborted while it holds a guard just unlocks. Who locks next sees the

@@ -20,7 +20,7 @@ pub struct OwnedRwLockReadGuard<T: ?Sized, U: ?Sized = T> {
 
 // SAFETY: it is a `&U`, and a share of the lock, which may drop the whole value.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Send for OwnedRwLockReadGuard<T, U> {}
-// SAFETY: a shared one gives `&U`; it says nothing about `T`, and could only lend the lock of it.
+// SAFETY: a shared one gives `&U`, and the lock, which is `Sync` by the same bounds on `T`.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedRwLockReadGuard<T, U> {}
 
 impl<T: ?Sized> OwnedRwLockReadGuard<T> {
@@ -37,6 +37,12 @@ impl<T: ?Sized, U: ?Sized> OwnedRwLockReadGuard<T, U> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the field is read once, out of a guard that is not used or dropped any more.
         unsafe { std::ptr::read(&this.lock) }
+    }
+
+    /// The lock that is locked.
+    #[must_use]
+    pub fn rwlock(this: &Self) -> &Arc<RwLock<T>> {
+        &this.lock
     }
 
     /// Makes a guard of a part of the value.
@@ -105,6 +111,12 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the field is read once, out of a guard that is not used or dropped any more.
         unsafe { std::ptr::read(&this.lock) }
+    }
+
+    /// The lock that is locked.
+    #[must_use]
+    pub fn rwlock(this: &Self) -> &Arc<RwLock<T>> {
+        &this.lock
     }
 
     /// Goes on as a reader; no writer comes in between, and other readers may come too.

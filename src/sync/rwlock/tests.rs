@@ -21,6 +21,7 @@ fn many_read_or_one_writes() {
     drop((one, two));
     let mut write = block_on(lock.write());
     *write += 1;
+    assert!(std::ptr::eq(RwLockWriteGuard::rwlock(&write), &lock));
     assert!(lock.try_read().is_err() && lock.try_write().is_err());
     drop(write);
     assert_eq!(*lock.try_read().unwrap(), 2);
@@ -122,11 +123,13 @@ fn owned_guards_keep_the_lock_alive() {
     let mut write = block_on(lock.clone().write_owned());
     assert!(lock.clone().try_read_owned().is_err() && lock.clone().try_write_owned().is_err());
     let reader = Task::waiting(lock.clone().read_owned());
+    assert!(Arc::ptr_eq(OwnedRwLockWriteGuard::rwlock(&write), &lock));
     drop(lock);
     *write += 1;
     drop(write);
     let read = reader.woken();
     assert_eq!(*read, 2);
+    assert_eq!(Arc::as_ptr(OwnedRwLockReadGuard::rwlock(&read)), weak.as_ptr());
     drop(read);
     assert!(weak.upgrade().is_none());
 }
@@ -187,6 +190,15 @@ fn a_panic_unlocks() {
     hurt(&|| {
         drop(RwLockWriteGuard::map(lock.try_write().unwrap(), |_| -> &mut u32 { panic!("map") }));
     });
+}
+
+#[test]
+#[should_panic(expected = "a lock was polled after it was ready")]
+fn a_read_that_is_over_is_not_polled_again() {
+    let lock = RwLock::new(0);
+    let mut task = Task::new(lock.read());
+    drop(task.poll());
+    drop(task.poll());
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl<S: Handle> Acquiring<S> {
         // SAFETY: nothing pinned is moved out of the future: the waiter is handled pinned, and the
         // handle is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
-        let semaphore = this.semaphore.as_ref().expect("acquire was polled after it was ready");
+        let semaphore =
+            this.semaphore.as_ref().expect("an acquire or a lock was polled after it was ready");
         // SAFETY: the waiter is pinned with the future. It was made for `n`, is used with the
         // semaphore of this handle only, and is cancelled in `drop`.
         let outcome = ready!(unsafe {

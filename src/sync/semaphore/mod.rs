@@ -10,7 +10,7 @@ pub use permit::{OwnedPermit, Permit};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{AtomicUsize, Mutex, MutexGuard, Ordering, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, drop_quietly};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -430,7 +430,7 @@ impl Semaphore {
         };
         drop(queue);
         // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        drop_quietly(Some(waker));
         Poll::Ready(settled)
     }
 
@@ -461,7 +461,7 @@ impl Semaphore {
                 } else {
                     self.hand_out(queue, back);
                 }
-                drop(waker);
+                drop_quietly(Some(waker));
             }
         }
     }

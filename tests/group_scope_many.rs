@@ -6,7 +6,6 @@ mod scopes;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use futures::FutureExt;
 use mainspring::group::{ChildError, Failure, JoinSet, Scope, TaskScope, join_all};
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::time::{sleep, timeout};

@@ -96,3 +96,26 @@ fn loom_a_forgotten_parent_goes_as_its_children_come_and_go() {
         assert_eq!(root.node.entries(), 0);
     });
 }
+
+#[test]
+fn loom_what_was_done_before_a_cancel_is_seen_by_one_that_only_looks() {
+    model(3, || {
+        let root = CancelToken::new();
+        let child = root.child_token();
+        let data = Arc::new(UnsafeCell::new(0));
+        let canceller = {
+            let data = Arc::clone(&data);
+            thread::spawn(move || {
+                // SAFETY: nobody reads it before the token is cancelled.
+                data.with_mut(|data| unsafe { *data = 7 });
+                root.cancel();
+            })
+        };
+        give_up(child.cancelled());
+        if child.is_cancelled() {
+            // SAFETY: the token was cancelled, so the writer is done with it.
+            assert_eq!(data.with(|data| unsafe { *data }), 7);
+        }
+        canceller.join().unwrap();
+    });
+}

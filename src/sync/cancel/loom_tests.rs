@@ -71,6 +71,10 @@ fn loom_two_cancel_at_once_and_both_find_all_cancelled() {
             })
         };
         give_up(grandchild.cancelled());
+        // One that has nothing left to do here returns only when all is done.
+        if root.is_cancelled() {
+            assert!(child.is_cancelled() && grandchild.is_cancelled());
+        }
         child.cancel();
         assert!(grandchild.is_cancelled());
         other.join().unwrap();

@@ -219,3 +219,31 @@ impl Drop for Wait<'_> {
         drop_quietly(waker);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{FLAGS, Mark, Outcome, Sequence};
+    use crate::primitives::Ordering;
+    use crate::sync::test_kit::Task;
+    use crate::util::WakeList;
+
+    #[test]
+    fn one_that_gave_up_leaves_no_flag_that_would_send_the_next_step_to_the_queue() {
+        let start = Mark::at(u64::MAX >> 2);
+        let sequence = Sequence::new(start);
+        let flags = || sequence.word.load(Ordering::Relaxed) & FLAGS;
+        let (one, two) = (sequence.wait(start), sequence.wait(start));
+        let (one, two) = (Task::waiting(one), Task::waiting(two));
+        drop(one);
+        assert_ne!(flags(), 0, "another waits still");
+        drop(two);
+        assert_eq!(flags(), 0);
+        let waiting = Task::waiting(sequence.wait(start));
+        let mut wakers = WakeList::new();
+        sequence.advance(start, (), &mut wakers);
+        wakers.wake_all();
+        assert_eq!(flags(), 0);
+        assert_eq!(waiting.woken(), Outcome::Moved);
+        assert_eq!(sequence.mark(), Mark::at(0), "it wraps around");
+    }
+}

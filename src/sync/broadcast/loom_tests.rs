@@ -1,7 +1,7 @@
 //! Models of sending against receiving, giving up and going.
 
 use super::{RecvError, TryRecvError, channel};
-use crate::primitives::{Arc, thread};
+use crate::primitives::{Arc, UnsafeCell, thread};
 use crate::sync::loom_tests::{give_up, model};
 use loom::future::block_on;
 
@@ -31,14 +31,25 @@ fn loom_broadcast_last_sender_goes_and_all_messages_come_first() {
     model(2, || {
         let (sender, mut receiver) = channel(2);
         let other = sender.clone();
+        let data = Arc::new(UnsafeCell::new(0));
         let senders = [
             thread::spawn(move || assert!(sender.send(1).is_ok())),
-            thread::spawn(move || assert!(other.send(2).is_ok())),
+            thread::spawn({
+                let data = Arc::clone(&data);
+                move || {
+                    assert!(other.send(2).is_ok());
+                    // SAFETY: nobody reads it before the sender is dropped.
+                    data.with_mut(|data| unsafe { *data = 7 });
+                    drop(other);
+                }
+            }),
         ];
         give_up(receiver.resubscribe().recv());
         let (one, two) = (block_on(receiver.recv()), block_on(receiver.recv()));
         assert_eq!(one.unwrap() + two.unwrap(), 3);
         assert_eq!(block_on(receiver.recv()), Err(RecvError::Closed));
+        // SAFETY: both senders were dropped, so the writer is done with it.
+        assert_eq!(data.with(|data| unsafe { *data }), 7);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
     });
 }

@@ -40,7 +40,8 @@ use std::num::NonZeroUsize;
 
 /// Makes a channel that keeps `capacity` messages, and one receiver.
 ///
-/// The room for messages grows as it is needed.
+/// The room for messages grows as it is needed, and stays: two words for each of the most that were
+/// kept at a time.
 ///
 /// # Examples
 ///

@@ -137,7 +137,8 @@ impl<T: Clone> Receiver<T> {
         let closed = self.shared.sequence.is_closed();
         drop(ring);
         match found {
-            Found::Message(message) => Ok(Arc::unwrap_or_clone(message)),
+            Found::Message(message) => Ok(T::clone(&message)),
+            Found::Last(message) => Ok(Arc::unwrap_or_clone(message)),
             Found::Missed(missed) => Err(TryRecvError::Lagged(missed)),
             Found::Nothing if closed => Err(TryRecvError::Closed),
             Found::Nothing => Err(TryRecvError::Empty),
@@ -208,7 +209,8 @@ impl<T: Clone> Future for Recv<'_, T> {
         }
         let found = this.shared.ring.lock().take(this.next);
         Poll::Ready(match found {
-            Found::Message(message) => Ok(Arc::unwrap_or_clone(message)),
+            Found::Message(message) => Ok(T::clone(&message)),
+            Found::Last(message) => Ok(Arc::unwrap_or_clone(message)),
             Found::Missed(missed) => Err(RecvError::Lagged(missed)),
             Found::Nothing => unreachable!("the tail of the ring has moved past this receiver"),
         })

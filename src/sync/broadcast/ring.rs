@@ -29,8 +29,10 @@ struct Slot<T> {
 /// What a receiver finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<T> {
-    /// The next message. Nobody else is to come for it if this is the only reference.
+    /// The next message. Others are to come for it, so that to try to have it alone is for nothing.
     Message(Arc<T>),
+    /// The next message. Nobody else is to come for it.
+    Last(Arc<T>),
     /// So many messages went before it came; the next one is there.
     Missed(u64),
     /// It has seen them all.
@@ -95,7 +97,7 @@ impl<T> Ring<T> {
         }
         debug_assert_eq!(ahead, kept, "who has not seen this has not seen those before");
         let Some(slot) = self.slots.pop_front() else { unreachable!("it is the first") };
-        Found::Message(slot.value)
+        Found::Last(slot.value)
     }
 
     /// Adds a receiver, and says which position it comes to next.

@@ -71,6 +71,10 @@ fn loom_two_cancel_at_once_and_both_find_all_cancelled() {
             })
         };
         give_up(grandchild.cancelled());
+        // One that has nothing left to do here returns only when all is done.
+        if root.is_cancelled() {
+            assert!(child.is_cancelled() && grandchild.is_cancelled());
+        }
         child.cancel();
         assert!(grandchild.is_cancelled());
         other.join().unwrap();
@@ -94,5 +98,28 @@ fn loom_a_forgotten_parent_goes_as_its_children_come_and_go() {
         parent.join().unwrap();
         child.join().unwrap();
         assert_eq!(root.node.entries(), 0);
+    });
+}
+
+#[test]
+fn loom_what_was_done_before_a_cancel_is_seen_by_one_that_only_looks() {
+    model(3, || {
+        let root = CancelToken::new();
+        let child = root.child_token();
+        let data = Arc::new(UnsafeCell::new(0));
+        let canceller = {
+            let data = Arc::clone(&data);
+            thread::spawn(move || {
+                // SAFETY: nobody reads it before the token is cancelled.
+                data.with_mut(|data| unsafe { *data = 7 });
+                root.cancel();
+            })
+        };
+        give_up(child.cancelled());
+        if child.is_cancelled() {
+            // SAFETY: the token was cancelled, so the writer is done with it.
+            assert_eq!(data.with(|data| unsafe { *data }), 7);
+        }
+        canceller.join().unwrap();
     });
 }

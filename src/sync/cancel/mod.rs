@@ -21,7 +21,9 @@ use tree::Node;
 /// A token does nothing to a task by itself: the task looks at it, or waits for it beside its work.
 /// To look is one load. To cancel takes time in proportion to the tokens below; to make a child and
 /// to drop one takes the same short time in a tree of any size, and a parent keeps nothing of a
-/// child that was dropped. All tokens of a tree share one lock for that. It needs no runtime.
+/// child that was dropped but the room, some 50 bytes, for another one. All tokens of a tree share
+/// one lock for that: where a branch of a million is cancelled, those who make, drop or cancel
+/// others of the tree wait some 20 ms for it. It needs no runtime.
 ///
 /// # Examples
 ///
@@ -158,12 +160,12 @@ impl CancelToken {
     ///
     /// # Cancel safety
     ///
-    /// That of `future`: it is dropped where it stands when the token is cancelled, as when this is
-    /// dropped.
+    /// That of `future`: it is dropped where it stands, together with this. Awaiting it does that as
+    /// soon as the token is cancelled.
     ///
     /// # Panics
     ///
-    /// When it is polled again after it was ready.
+    /// When it is polled again after it was `None`; after it was `Some`, as `future` does.
     pub fn run_until_cancelled<F: Future>(&self, future: F) -> RunUntilCancelled<F, Cancelled<'_>> {
         RunUntilCancelled::new(future, self.cancelled())
     }
@@ -177,7 +179,7 @@ impl CancelToken {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it was ready.
+    /// When it is polled again after it was `None`; after it was `Some`, as `future` does.
     pub fn run_until_cancelled_owned<F: Future>(
         self,
         future: F,

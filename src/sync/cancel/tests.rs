@@ -279,3 +279,31 @@ fn between_threads_every_child_of_a_cancelled_token_is_cancelled() {
         assert_eq!(root.node.entries(), 0);
     }
 }
+
+/// For a sanitizer: the last owner of a token goes as soon as it can, while the one who cancels it
+/// still holds the lock of its queue.
+#[test]
+fn between_threads_a_waiter_goes_with_its_token_in_the_midst_of_a_cancel() {
+    for _ in 0..500 {
+        let root = CancelToken::new();
+        let waits: Vec<_> = (0..3).map(|_| root.child_token().cancelled_owned()).collect();
+        let start = Barrier::new(waits.len() + 1);
+        thread::scope(|scope| {
+            for wait in waits {
+                let start = &start;
+                scope.spawn(move || {
+                    let mut task = Task::new(wait);
+                    let mut polled = task.poll();
+                    start.wait();
+                    while polled.is_pending() {
+                        std::hint::spin_loop();
+                        polled = task.poll();
+                    }
+                });
+            }
+            start.wait();
+            root.cancel();
+        });
+        assert_eq!(root.node.entries(), 0);
+    }
+}

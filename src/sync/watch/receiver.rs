@@ -124,7 +124,9 @@ impl<T> Receiver<T> {
             }
             // Waiting is charged for by itself; and no value is kept from going meanwhile.
             drop((charge, value));
-            self.changed().await?;
+            // What is told of here counts as seen when it is shown: the mark is a copy.
+            let (sequence, mut seen) = (&self.shared.sequence, self.seen);
+            Changed { wait: sequence.wait(seen), sequence, seen: &mut seen }.await?;
         }
     }
 

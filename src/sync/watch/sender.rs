@@ -89,7 +89,9 @@ impl<T> Sender<T> {
     ///
     /// `modify` gets a copy of the latest value, while no lock is held. If another value was sent
     /// before it is done, its copy is thrown away and it gets a copy of that one: so it may be called
-    /// more than once, and what it does besides to change the copy may happen more than once.
+    /// more than once, and what it does besides to change the copy may happen more than once. One
+    /// that takes long may be called for as long as others send more often; one that itself sends
+    /// into the channel in each call has no end.
     ///
     /// # Examples
     ///
@@ -101,7 +103,8 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// When `modify` or `T::clone` does: nothing is sent then.
+    /// When `modify` or `T::clone` does: nothing is sent then. When the drop of the value before
+    /// does, if nobody else holds that: the new one is sent.
     pub fn send_modify(&self, mut modify: impl FnMut(&mut T))
     where
         T: Clone,
@@ -129,7 +132,8 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// When `modify` or `T::clone` does: nothing is sent then.
+    /// When `modify` or `T::clone` does: nothing is sent then. When the drop of the value before
+    /// does, if nobody else holds that: the new one is sent.
     pub fn send_if_modified(&self, mut modify: impl FnMut(&mut T) -> bool) -> bool
     where
         T: Clone,

@@ -162,6 +162,32 @@ fn a_value_at_which_the_predicate_panics_is_not_seen() {
 }
 
 #[test]
+fn a_value_that_wait_for_waited_for_is_not_seen_before_the_predicate_saw_it() {
+    let (sender, mut receiver) = channel(0);
+    let mut waiting = Task::waiting(receiver.wait_for(|n| *n == 1));
+    sender.send(1).unwrap();
+    assert!(waiting.poll().map(|got| got.unwrap().has_changed()) == Poll::Ready(true));
+    drop(waiting);
+    let mut waiting = Task::waiting(receiver.wait_for(|n| {
+        assert_ne!(*n, 2, "a bad predicate");
+        false
+    }));
+    sender.send(2).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| waiting.poll().is_ready())).is_err());
+    drop(waiting);
+    assert_eq!(receiver.has_changed(), Ok(true));
+    // The budget suffices to learn that there is a value, and not to look at it.
+    receiver.mark_unchanged();
+    let mut waiting = Task::waiting(receiver.wait_for(|n| *n == 3));
+    sender.send(3).unwrap();
+    let _budget = coop::start();
+    (1..coop::BUDGET).for_each(|_| block_on(coop::consume_budget()));
+    assert!(waiting.poll().is_pending());
+    drop(waiting);
+    assert_eq!(receiver.has_changed(), Ok(true));
+}
+
+#[test]
 fn a_snapshot_keeps_its_value_and_no_lock() {
     let (sender, receiver) = channel(Arc::new(0));
     let first = Arc::downgrade(&receiver.borrow());

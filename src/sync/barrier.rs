@@ -3,7 +3,7 @@
 use super::waiters::{Queue, Standing, Waiter};
 use crate::coop;
 use crate::primitives::{Mutex, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, contain};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -121,6 +121,8 @@ impl Barrier {
         while round.queue.resolve_front(Standing::Granted, &mut wakers) {}
         drop(round);
         wakers.wake_all();
+        // A panic there must not cost the round its leader.
+        contain(|| drop(waker));
         Poll::Ready(())
     }
 }

@@ -68,6 +68,8 @@ mod loom_tests;
 mod test_kit;
 #[cfg(all(test, not(loom)))]
 mod trait_tests;
+#[cfg(all(test, not(loom)))]
+mod waker_tests;
 
 #[cfg(doctest)]
 mod refused;

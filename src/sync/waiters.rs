@@ -28,7 +28,7 @@
 //! dropped. [`Waker::will_wake`] compares two pointers, and may run under it.
 
 use crate::primitives::{AtomicUsize, Mutex, Ordering, UnsafeCell};
-use crate::util::{List, Node, WakeList};
+use crate::util::{List, Node, WakeList, contain};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -255,7 +255,9 @@ impl<T> Waiter<T> {
             }
             if let ControlFlow::Break(old) = take(&mut guard) {
                 drop(guard);
-                drop(old);
+                // A panic there must not cost what was taken.
+                contain(|| drop(old));
+                contain(|| drop(fresh));
                 return Poll::Ready(Standing::Granted);
             }
             let (settled, old) = self.entry().inner.with_mut(|inner| {

@@ -12,7 +12,7 @@ pub use token::{LimiterToken, OwnedLimiterToken};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{Mutex, MutexGuard, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, contain};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -372,8 +372,9 @@ impl CapacityLimiter {
                 return Poll::Pending;
             }
             drop(books);
-            // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            // Only now, as dropping a waker runs code of its owner; a panic there must not cost
+            // the token.
+            contain(|| drop(waker));
         }
         Poll::Ready(if taken == Taken::Yes {
             Ok(())

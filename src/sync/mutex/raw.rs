@@ -27,7 +27,7 @@
 use super::word::{Claimed, Released, Word};
 use crate::primitives::{Mutex as Latch, const_fn};
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::{WakeList, wake_quietly};
+use crate::util::{WakeList, contain, wake_quietly};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -108,8 +108,9 @@ impl RawMutex {
         let mut queue = self.queue.lock();
         if self.word.claim() == Claimed::Taken {
             drop(queue);
-            // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            // Only now, as dropping a waker runs code of its owner; a panic there must not cost
+            // the mutex.
+            contain(|| drop(waker));
             return Poll::Ready(());
         }
         // SAFETY: the waiter is new, has only this queue, and leaves it in `cancel`.

@@ -7,7 +7,7 @@ pub use notified::{Notified, OwnedNotified};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{Mutex, MutexGuard, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, contain};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -258,8 +258,9 @@ impl Notify {
         let mut queue = self.queue.lock();
         if self.word.receive_or_queue(since) == Received::Yes {
             drop(queue);
-            // Only now, as dropping a waker runs code of its owner.
-            drop(waker);
+            // Only now, as dropping a waker runs code of its owner; a panic there must not cost
+            // the notification.
+            contain(|| drop(waker));
             return Poll::Ready(());
         }
         // SAFETY: the waiter is new, has only this queue, and leaves it in `cancel`.

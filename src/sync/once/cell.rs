@@ -22,7 +22,7 @@
 use crate::coop;
 use crate::primitives::{AtomicU32, Mutex, MutexGuard, Ordering, UnsafeCell, const_fn};
 use crate::sync::waiters::{Queue, Standing, Waiter};
-use crate::util::WakeList;
+use crate::util::{WakeList, contain};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -344,8 +344,9 @@ impl<'a, T> Asking<'a, T> {
             _ => Standing::Refused,
         };
         drop(queue);
-        // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        // Only now, as dropping a waker runs code of its owner; a panic there must not cost
+        // the turn.
+        contain(|| drop(waker));
         Poll::Ready(standing)
     }
 }

@@ -10,7 +10,7 @@ pub use permit::{OwnedPermit, Permit};
 
 use super::waiters::{Queue, Standing, Waiter};
 use crate::primitives::{AtomicUsize, Mutex, MutexGuard, Ordering, const_fn};
-use crate::util::WakeList;
+use crate::util::{WakeList, contain};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -429,8 +429,9 @@ impl Semaphore {
             }
         };
         drop(queue);
-        // Only now, as dropping a waker runs code of its owner.
-        drop(waker);
+        // Only now, as dropping a waker runs code of its owner; a panic there must not cost
+        // the permits.
+        contain(|| drop(waker));
         Poll::Ready(settled)
     }
 

@@ -89,3 +89,19 @@ fn loom_set_once_two_set_while_one_waits_and_one_gives_up() {
         assert_eq!(seen, won);
     });
 }
+
+#[test]
+fn loom_set_once_who_sees_that_it_is_set_does_not_wait() {
+    model(3, || {
+        let once = Arc::new(SetOnce::new());
+        let setter = {
+            let once = once.clone();
+            thread::spawn(move || once.set(1).unwrap())
+        };
+        give_up(once.wait());
+        if once.initialized() {
+            assert_eq!(give_up(once.wait()), Some(&1));
+        }
+        setter.join().unwrap();
+    });
+}

@@ -51,6 +51,22 @@ fn loom_once_a_turn_passes_through_those_that_give_up_and_fail() {
 }
 
 #[test]
+fn loom_once_a_turn_given_to_one_that_has_just_given_up_is_not_lost() {
+    model(3, || {
+        let cell = Arc::new(OnceCell::new());
+        let failing = {
+            let cell = cell.clone();
+            thread::spawn(move || {
+                let _ = block_on(cell.get_or_try_init(async || Err::<u32, ()>(())));
+            })
+        };
+        give_up(cell.get_or_init(pending));
+        assert_eq!(block_on(cell.get_or_init(async || 7)), &7);
+        failing.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_once_set_meets_one_that_makes_and_one_that_looks() {
     model(3, || {
         let cell = Arc::new(OnceCell::new());

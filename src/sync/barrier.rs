@@ -121,6 +121,8 @@ impl Barrier {
         while round.queue.resolve_front(Standing::Granted, &mut wakers) {}
         drop(round);
         wakers.wake_all();
+        // A panic there must not cost the round its leader.
+        drop_quietly(Some(waker));
         Poll::Ready(())
     }
 }

@@ -1,13 +1,14 @@
 //! What one gained just as it was about to wait is not lost where the waker, which it did not need
 //! then, panics as it is dropped.
 
-use super::test_kit::brittle;
-use super::{CapacityLimiter, Notify, OnceCell, RwLock, Semaphore, mpsc};
+use super::test_kit::{Task, brittle};
+use super::{Barrier, CapacityLimiter, Notify, OnceCell, RwLock, Semaphore, mpsc};
 use futures::executor::block_on;
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::{Future, pending};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -74,4 +75,15 @@ fn the_turn_to_make_a_value() {
     let waker = std::task::Waker::noop();
     assert!(making.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     assert_eq!(*gained(cell.get_or_init(|| async { 7 }), making), 7);
+}
+
+#[test]
+fn the_lead_at_a_barrier() {
+    let barrier: &'static Barrier = Box::leak(Box::new(Barrier::new(2)));
+    let first = Rc::new(Cell::new(None));
+    let arrived = first.clone();
+    let last =
+        gained(barrier.wait(), Then(move || arrived.set(Some(Task::waiting(barrier.wait())))));
+    assert!(last.is_leader());
+    assert!(!first.take().unwrap().woken().is_leader());
 }

@@ -103,13 +103,17 @@ fn who_comes_while_all_are_being_woken_waits() {
 #[test]
 fn what_was_given_and_not_seen_goes_to_the_next_in_the_same_direction() {
     let notify = Notify::new();
-    let [first, second, third, fourth] = std::array::from_fn(|_| Task::waiting(notify.notified()));
+    let [first, second, third, fourth, fifth] =
+        std::array::from_fn(|_| Task::waiting(notify.notified()));
+    notify.notify_last();
+    drop(fifth);
+    // Others stand before it.
+    fourth.woken();
     notify.notify_one();
     drop(first);
+    // Another stands behind it.
     second.woken();
-    notify.notify_last();
-    drop(fourth);
-    third.woken();
+    drop(third);
     // Nobody is left: it is kept.
     let last = Task::waiting(notify.notified());
     notify.notify_last();

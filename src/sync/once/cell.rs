@@ -4,7 +4,7 @@
 //
 // The state goes `EMPTY` → `BUSY` → `FULL`, from `BUSY` back to `EMPTY` when an attempt ends without
 // a value, or from `EMPTY` to `FULL` at once by `set`. It is written only under the lock of the
-// queue, or through `&mut`.
+// queue. A cell whose value was taken through `&mut` is a new one.
 //
 // *Who may touch the value.* Before `FULL` it is reached only under the lock, by one who saw there
 // that it is not `FULL`. From `FULL` on it is only lent out as `&T`, until `&mut` takes it.
@@ -13,9 +13,10 @@
 // goes to the value without the lock.
 //
 // *Whose turn it is.* `BUSY` means that there is exactly one `Turn`, or one waiter in the queue was
-// granted one that it has not taken out yet. A turn that ends without a value goes to the one that
-// waits longest, and the state stays `BUSY`; where nobody waits it becomes `EMPTY`. So the queue is
-// empty whenever the state is not `BUSY` and the lock is free.
+// granted one that it has not taken out yet; but in a reserved cell, which starts `BUSY`, nobody has
+// one. A turn that ends without a value goes to the one that waits longest, and the state stays
+// `BUSY`; where nobody waits it becomes `EMPTY`. So the queue is empty whenever the state is not
+// `BUSY` and the lock is free.
 //
 // No code of the user runs under the lock: a value is moved there, never made, dropped or compared.
 
@@ -239,25 +240,60 @@ impl<T> OnceCell<T> {
         if let Some(turn) = asking.await {
             turn.end_with(init().await?);
         }
-        match self.get() {
-            Some(value) => Ok(value),
-            None => unreachable!("the cell was full, and `&self` keeps it so"),
-        }
+        Ok(self.get_full())
     }
 
     /// Takes the value out, and leaves the cell without one.
     pub fn take(&mut self) -> Option<T> {
-        // SAFETY: `&mut self`: nobody else reaches the cell.
-        let value = self.value.with_mut(|value| unsafe { (*value).take() });
-        if value.is_some() {
-            self.state.store(EMPTY, Ordering::Relaxed);
-        }
-        value
+        // A new cell, as a future that was leaked may still stand in the queue, or have the turn.
+        std::mem::take(self).into_inner()
     }
 
     /// The value, if there is one.
-    pub fn into_inner(mut self) -> Option<T> {
-        self.take()
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+
+    const_fn! {
+        /// Makes a cell for a value that [`complete`](Self::complete) brings: nobody gets a turn to
+        /// make it.
+        pub(super) fn reserved() -> Self {
+            Self {
+                state: AtomicU32::new(BUSY),
+                queue: Mutex::new(Queue::new()),
+                value: UnsafeCell::new(None),
+            }
+        }
+    }
+
+    /// Stores the value, and wakes all that wait; gives it back where there is one already.
+    ///
+    /// The caller has the turn, or the cell is [`reserved`](Self::reserved).
+    pub(super) fn complete(&self, value: T) -> Result<(), T> {
+        let mut wakers = WakeList::new();
+        let mut queue = self.queue.lock();
+        if self.state.load(Ordering::Relaxed) == FULL {
+            return Err(value);
+        }
+        self.fill(&queue, value);
+        while queue.resolve_front(Standing::Refused, &mut wakers) {}
+        drop(queue);
+        wakers.wake_all();
+        Ok(())
+    }
+
+    /// Waits for the value, in a [`reserved`](Self::reserved) cell.
+    pub(super) async fn wait(&self) -> &T {
+        let turn = Asking { cell: Some(self), waiter: Waiter::new(()) }.await;
+        debug_assert!(turn.is_none());
+        self.get_full()
+    }
+
+    fn get_full(&self) -> &T {
+        match self.get() {
+            Some(value) => value,
+            None => unreachable!("the cell was full, and `&self` keeps it so"),
+        }
     }
 
     /// Stores the value. `_queue` is the guard of this cell's queue; the state is not `FULL`.
@@ -291,13 +327,8 @@ struct Turn<'a, T> {
 
 impl<T> Turn<'_, T> {
     fn end_with(self, value: T) {
-        let cell = ManuallyDrop::new(self).cell;
-        let mut wakers = WakeList::new();
-        let mut queue = cell.queue.lock();
-        cell.fill(&queue, value);
-        while queue.resolve_front(Standing::Refused, &mut wakers) {}
-        drop(queue);
-        wakers.wake_all();
+        let completed = ManuallyDrop::new(self).cell.complete(value);
+        debug_assert!(completed.is_ok(), "only who has the turn fills the cell");
     }
 }
 

@@ -51,6 +51,22 @@ fn loom_once_a_turn_passes_through_those_that_give_up_and_fail() {
 }
 
 #[test]
+fn loom_once_a_turn_given_to_one_that_has_just_given_up_is_not_lost() {
+    model(3, || {
+        let cell = Arc::new(OnceCell::new());
+        let failing = {
+            let cell = cell.clone();
+            thread::spawn(move || {
+                let _ = block_on(cell.get_or_try_init(async || Err::<u32, ()>(())));
+            })
+        };
+        give_up(cell.get_or_init(pending));
+        assert_eq!(block_on(cell.get_or_init(async || 7)), &7);
+        failing.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_once_set_meets_one_that_makes_and_one_that_looks() {
     model(3, || {
         let cell = Arc::new(OnceCell::new());
@@ -87,5 +103,21 @@ fn loom_set_once_two_set_while_one_waits_and_one_gives_up() {
         let seen = *block_on(once.wait());
         let won: u32 = setters.into_iter().map(|setter| setter.join().unwrap()).sum();
         assert_eq!(seen, won);
+    });
+}
+
+#[test]
+fn loom_set_once_who_sees_that_it_is_set_does_not_wait() {
+    model(3, || {
+        let once = Arc::new(SetOnce::new());
+        let setter = {
+            let once = once.clone();
+            thread::spawn(move || once.set(1).unwrap())
+        };
+        give_up(once.wait());
+        if once.initialized() {
+            assert_eq!(give_up(once.wait()), Some(&1));
+        }
+        setter.join().unwrap();
     });
 }

@@ -2,7 +2,6 @@
 
 use super::OnceCell;
 use crate::primitives::const_fn;
-use crate::sync::Event;
 use std::fmt;
 
 /// A value that is set once, and that tasks wait for.
@@ -23,10 +22,8 @@ use std::fmt;
 /// # });
 /// ```
 pub struct SetOnce<T> {
-    // INVARIANT: never `BUSY`.
+    // INVARIANT: reserved, so that nobody makes the value, or full.
     cell: OnceCell<T>,
-    // INVARIANT: set only once the cell is full.
-    is_set: Event,
 }
 
 impl<T> SetOnce<T> {
@@ -34,7 +31,7 @@ impl<T> SetOnce<T> {
         /// Makes one without a value.
         #[must_use]
         pub fn new() -> Self {
-            Self { cell: OnceCell::new(), is_set: Event::new() }
+            Self { cell: OnceCell::reserved() }
         }
     }
 
@@ -53,9 +50,7 @@ impl<T> SetOnce<T> {
     /// assert_eq!(once.get(), Some(&1));
     /// ```
     pub fn set(&self, value: T) -> Result<(), SetOnceError<T>> {
-        self.cell.set(value).map_err(|error| SetOnceError(error.into_inner()))?;
-        self.is_set.set();
-        Ok(())
+        self.cell.complete(value).map_err(SetOnceError)
     }
 
     /// The value, if it was set.
@@ -88,11 +83,7 @@ impl<T> SetOnce<T> {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait(&self) -> &T {
-        self.is_set.wait().await;
-        match self.get() {
-            Some(value) => value,
-            None => unreachable!("the event is set after the cell is full"),
-        }
+        self.cell.wait().await
     }
 
     /// The value, if it was set.
@@ -109,9 +100,7 @@ impl<T> Default for SetOnce<T> {
 
 impl<T> From<T> for SetOnce<T> {
     fn from(value: T) -> Self {
-        let once = Self { cell: OnceCell::from(value), is_set: Event::new() };
-        once.is_set.set();
-        once
+        Self { cell: OnceCell::from(value) }
     }
 }
 

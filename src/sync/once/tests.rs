@@ -4,9 +4,11 @@ use crate::primitives::{AtomicUsize, Ordering};
 use crate::sync::test_kit::Task;
 use futures::executor::block_on;
 use std::future::pending;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 static STATIC: OnceCell<String> = OnceCell::new();
@@ -123,6 +125,24 @@ fn who_has_the_cell_alone_may_change_and_take_the_value() {
     assert_eq!(cell.set(3), Ok(()));
     assert_eq!(cell.into_inner(), Some(3));
     assert_eq!(OnceCell::<u32>::new_with(None).into_inner(), None);
+}
+
+#[test]
+fn taking_the_value_leaves_an_empty_cell_whatever_was_leaked() {
+    let mut cell = OnceCell::new();
+    // One that makes a value and one that waits for it, and that are never dropped.
+    let mut leaked = [(); 2].map(|()| ManuallyDrop::new(cell.get_or_init(pending)));
+    for future in &mut leaked {
+        // SAFETY: it stays here; nothing reaches it after this test, as the cell is gone then.
+        let future = unsafe { Pin::new_unchecked(&mut **future) };
+        assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(cell.set(1), Err(SetError::Initializing(1)));
+    assert_eq!(cell.take(), None);
+    // The first that fails passes its turn to nobody who was there before.
+    let failing = cell.get_or_try_init(async || Err::<u32, _>(()));
+    assert_eq!(Task::new(failing).poll(), Poll::Ready(Err(())));
+    assert_eq!(cell.set(1), Ok(()));
 }
 
 #[test]

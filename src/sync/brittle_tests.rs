@@ -70,20 +70,20 @@ fn places_in_a_channel() {
 
 #[test]
 fn the_turn_to_make_a_value() {
-    let cell: &'static OnceCell<u32> = Box::leak(Box::new(OnceCell::new()));
-    let mut making = Box::pin(cell.get_or_init(pending));
+    static CELL: OnceCell<u32> = OnceCell::new();
+    let mut making = Box::pin(CELL.get_or_init(pending));
     let waker = std::task::Waker::noop();
     assert!(making.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
-    assert_eq!(*gained(cell.get_or_init(|| async { 7 }), making), 7);
+    assert_eq!(*gained(CELL.get_or_init(|| async { 7 }), making), 7);
 }
 
 #[test]
 fn the_lead_at_a_barrier() {
-    let barrier: &'static Barrier = Box::leak(Box::new(Barrier::new(2)));
+    static BARRIER: Barrier = Barrier::new(2);
     let first = Rc::new(Cell::new(None));
     let arrived = first.clone();
     let last =
-        gained(barrier.wait(), Then(move || arrived.set(Some(Task::waiting(barrier.wait())))));
+        gained(BARRIER.wait(), Then(move || arrived.set(Some(Task::waiting(BARRIER.wait())))));
     assert!(last.is_leader());
     assert!(!first.take().unwrap().woken().is_leader());
 }

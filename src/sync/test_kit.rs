@@ -1,5 +1,6 @@
 //! What the tests of this room share: futures that are polled by hand, by wakers that count.
 
+use crate::primitives::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc;
@@ -93,7 +94,7 @@ impl<'a, T> Task<'a, T> {
 
 /// A waker that runs `cloning` when it is cloned, and whose clones panic when they are dropped.
 ///
-/// It belongs on one thread, and leaks a few bytes.
+/// It belongs on one thread, and keeps a few bytes for ever.
 pub(crate) fn brittle(cloning: impl Fn() + 'static) -> Waker {
     static FIRST: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
     static CLONE: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| panic!("drop"));
@@ -104,8 +105,12 @@ pub(crate) fn brittle(cloning: impl Fn() + 'static) -> Waker {
         RawWaker::new(data, &CLONE)
     }
 
+    // Kept, as wakers may be left over anywhere; and seen to be kept by who looks for leaks.
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
     let cloning: Box<dyn Fn()> = Box::new(cloning);
-    let data = std::ptr::from_ref(Box::leak(Box::new(cloning))).cast();
+    let data: *const () = std::ptr::from_ref(Box::leak(Box::new(cloning))).cast();
+    KEPT.lock().push(data.addr());
     // SAFETY: a waker that does nothing keeps the contract, as `cloning` lives for ever.
     unsafe { Waker::from_raw(RawWaker::new(data, &FIRST)) }
 }

@@ -11,16 +11,18 @@ use chaos::{meddle, wander};
 use mainspring::group::{
     Backoff, Failure, JoinSet, Scope, ScopeError, TaskScope, join_all, retry, try_join_all,
 };
+use mainspring::hooks::Hooks;
 use mainspring::sim::{Sim, random_below};
 use mainspring::sync::CancelToken;
 use mainspring::task::TaskId;
 use mainspring::time::{Instant, sleep};
-use mainspring::{spawn_local, yield_now};
+use mainspring::{LocalRuntime, spawn_local, yield_now};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use watchdog::within;
 
@@ -297,16 +299,37 @@ fn nothing_outlives_its_scope() {
 }
 
 /// The same in tasks that are aborted from outside.
+async fn aborted_trees() {
+    let watches: Vec<_> = (0..3).map(|_| Watch::default()).collect();
+    let tasks = watches.iter().map(|watch| spawn_local(tree(2, watch.clone()))).collect();
+    for outcome in chaos::finish(tasks, true).await {
+        drop(outcome);
+    }
+    while watches.iter().any(|watch| watch.alive.count() > 0) {
+        yield_now().await;
+    }
+}
+
 #[test]
 fn scopes_in_tasks_that_are_aborted_leave_nothing() {
-    check(|| async {
-        let watches: Vec<_> = (0..3).map(|_| Watch::default()).collect();
-        let tasks = watches.iter().map(|watch| spawn_local(tree(2, watch.clone()))).collect();
-        for outcome in chaos::finish(tasks, true).await {
-            drop(outcome);
-        }
-        while watches.iter().any(|watch| watch.alive.count() > 0) {
-            yield_now().await;
+    check(aborted_trees);
+}
+
+/// Nor do scopes keep each other in memory: who is left there has a task, which keeps its runtime, and
+/// that its hooks.
+#[test]
+fn scopes_that_are_given_up_do_not_keep_each_other() {
+    struct Nothing;
+    impl Hooks for Nothing {}
+
+    within(|| {
+        for seed in 0..SEEDS {
+            let hooks = Arc::new(Nothing);
+            let builder = LocalRuntime::builder().deterministic(seed).hooks(hooks.clone());
+            let runtime = builder.build().unwrap();
+            runtime.block_on(aborted_trees());
+            drop(runtime);
+            assert_eq!(Arc::strong_count(&hooks), 1, "under the seed {seed} somebody is left");
         }
     });
 }

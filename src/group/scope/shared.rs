@@ -26,6 +26,10 @@ pub(super) trait Nest: Send + Sync {
 
     /// Waits until all children have ended, whatever they end with.
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Closes the scope though members are left, who go on by themselves; gives what it has adopted,
+    /// which is to be closed likewise.
+    fn close_over(&self) -> Vec<Arc<dyn Nest>>;
 }
 
 /// The children of a scope, and whether there may be more.
@@ -216,12 +220,12 @@ impl<E: Send + 'static> Shared<E> {
 
     /// Closes the scope though members are left, who go on by themselves.
     pub(super) fn give_up(&self) {
-        let mut table = self.table.lock();
-        table.phase = Phase::Over;
-        let members = std::mem::take(&mut table.members);
-        drop(table);
-        self.ended.leave();
-        drop(members);
+        // What it has adopted is waited for by nobody then, and must adopt nothing any more: it would
+        // keep for ever what keeps it.
+        let mut left = self.close_over();
+        while let Some(orphans) = left.pop() {
+            left.extend(orphans.close_over());
+        }
     }
 
     /// Puts a child into the table that was just spawned.
@@ -288,6 +292,23 @@ impl<E: Send + 'static> Nest for Shared<E> {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
+    }
+
+    fn close_over(&self) -> Vec<Arc<dyn Nest>> {
+        let mut table = self.table.lock();
+        table.phase = Phase::Over;
+        let members = std::mem::take(&mut table.members);
+        drop(table);
+        self.ended.leave();
+        let orphans = members.into_iter().filter_map(|(_, member)| match member {
+            Member::Orphans { scope, .. } => Some(scope),
+            // Their outcomes are the user's, and the others have to be closed all the same.
+            Member::Child { .. } | Member::Ended(_) => {
+                contain(|| drop(member));
+                None
+            }
+        });
+        orphans.collect()
     }
 }
 

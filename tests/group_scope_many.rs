@@ -10,12 +10,13 @@ use mainspring::group::{ChildError, Failure, JoinSet, Scope, TaskScope, join_all
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::time::{sleep, timeout};
 use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
-use scopes::{Outcome, cause, check, ms};
+use scopes::{Log, Outcome, cause, check, ms};
 use std::convert::Infallible;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use watchdog::within;
 
 #[test]
@@ -350,5 +351,31 @@ fn a_handle_of_a_scope_that_was_given_up_keeps_nothing_of_it() {
             }
             assert!(kept.unwrap().is_cancelled());
         });
+    });
+}
+
+/// The waker is somebody else's: what it panics with must not keep a scope from being given up.
+#[test]
+fn a_waker_that_panics_does_not_keep_a_scope_from_its_end() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("the waker that panics");
+        }
+    }
+    check(|| async {
+        let log = Log::default();
+        let mut run = Box::pin(TaskScope::new().run(async |scope: Scope<()>| {
+            scope.spawn_local::<_, ()>(log.waits("child"));
+            pending::<Result<(), ()>>().await
+        }));
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(run.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(run))).is_ok());
+        yield_now().await;
+        while log.0.borrow().is_empty() {
+            yield_now().await;
+        }
+        assert_eq!(log.take(), ["child"]);
     });
 }

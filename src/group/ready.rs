@@ -1,6 +1,7 @@
 //! Who of many is to be looked at: what a group polls instead of all its members.
 
 use crate::primitives::{AtomicBool, Mutex, Ordering};
+use crate::util::{drop_quietly, wake_quietly};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl ReadyList {
         let mut inner = self.shared.inner.lock();
         if let Some(found) = look(&mut inner.keys) {
             drop(inner);
-            drop(new);
+            drop_quietly(Some(new));
             return Poll::Ready(found);
         }
         let old = inner.waker.replace(new);
@@ -115,14 +116,14 @@ impl ReadyList {
     pub(super) fn wake(&self) {
         let waker = self.shared.inner.lock().waker.take();
         if let Some(waker) = waker {
-            waker.wake();
+            wake_quietly(waker);
         }
     }
 
     /// Forgets whom to wake, as nobody polls the group any more.
     pub(super) fn leave(&self) {
         let waker = self.shared.inner.lock().waker.take();
-        drop(waker);
+        drop_quietly(waker);
     }
 }
 
@@ -169,7 +170,7 @@ impl Wake for Ticket {
         let waker = inner.waker.take();
         drop(inner);
         if let Some(waker) = waker {
-            waker.wake();
+            wake_quietly(waker);
         }
     }
 }

@@ -32,8 +32,8 @@ pub(crate) struct Current {
     pub(crate) executor: Arc<dyn DefaultExecutor>,
     /// The calls that were asked for and not made yet.
     pub(crate) calls: Arc<Calls>,
-    /// This thread's own queue, while a worker runs here.
-    pub(crate) own: Option<Rc<dyn OwnQueue>>,
+    /// Whether this thread runs the runtime's tasks, `!Send` ones too.
+    pub(crate) runs_tasks: bool,
 }
 
 /// A runtime's executor for work that blocks.
@@ -73,7 +73,7 @@ impl Outside {
 
     fn current(&self, executor: Arc<dyn DefaultExecutor>) -> Current {
         let Self { driver, spawn, calls } = self.clone();
-        Current { driver, spawn, executor, calls, own: None }
+        Current { driver, spawn, executor, calls, runs_tasks: false }
     }
 }
 
@@ -91,15 +91,6 @@ impl Current {
             calls: Arc::clone(&self.calls),
         }
     }
-}
-
-/// The queue of the thread that runs.
-pub(crate) trait OwnQueue {
-    /// Puts a task at the back.
-    fn push(&self, task: Runnable);
-
-    /// Whether tasks that are `!Send` may be spawned into it.
-    fn takes_local(&self) -> bool;
 }
 
 /// There is no runtime on this thread.
@@ -161,8 +152,9 @@ pub(crate) fn current() -> Result<Rc<Current>, NoContext> {
 }
 
 /// Whether a runtime runs on this thread.
+#[inline]
 pub(crate) fn is_entered() -> bool {
-    current().is_ok()
+    ENTRIES.try_with(|entries| entries.borrow().current.is_some()).unwrap_or(false)
 }
 
 /// Whom this thread works for: by the last of its entries that says so.
@@ -175,23 +167,10 @@ pub(crate) fn occupied() -> Occupied {
     last.ok().flatten().unwrap_or(Occupied::No)
 }
 
-/// Puts `task` at the back of this thread's own queue, if that belongs to this runtime.
-#[inline]
-pub(crate) fn push_own(runtime: NonZeroU64, task: Runnable) -> Result<(), Runnable> {
-    let Ok(current) = current() else { return Err(task) };
-    match &current.own {
-        Some(own) if current.runtime() == runtime => {
-            own.push(task);
-            Ok(())
-        }
-        _ => Err(task),
-    }
-}
-
 /// Whether this thread runs tasks of this runtime.
 #[inline]
 pub(crate) fn runs_here(runtime: NonZeroU64) -> bool {
-    current().is_ok_and(|current| current.own.is_some() && current.runtime() == runtime)
+    current().is_ok_and(|current| current.runs_tasks && current.runtime() == runtime)
 }
 
 /// Makes `current`, which is about to run here, the runtime of this thread until the guard drops.

@@ -84,7 +84,7 @@ use crate::context::Current;
 
 /// Whether tasks that are `!Send` may be spawned here.
 fn takes_local(current: &Current) -> bool {
-    current.own.as_ref().is_some_and(|own| own.takes_local())
+    current.runs_tasks
 }
 
 #[cold]

@@ -88,7 +88,7 @@ where
     F::Output: 'static,
 {
     match context::current() {
-        Ok(current) if current.own.as_ref().is_some_and(|own| own.takes_local()) => {
+        Ok(current) if current.runs_tasks => {
             task::spawn_local(&*current.spawn, future, Location::caller())
         }
         _ => panic!(

@@ -48,7 +48,7 @@ impl Builder {
         F::Output: 'static,
     {
         match context::current() {
-            Ok(current) if current.own.as_ref().is_some_and(|own| own.takes_local()) => {
+            Ok(current) if current.runs_tasks => {
                 task::spawn_local(&*current.spawn, future, self.origin(Location::caller()))
             }
             _ => panic!(

@@ -140,16 +140,16 @@ impl Local {
         self.settle(Turn::Look, &mut state);
         let turned = turned.map_err(TurnError::Wait)?;
         (report.io_events, report.timers_fired) = (turned.io_events, turned.timers_fired);
-        if report.io_events + report.timers_fired == 0 && self.queue.is_empty() {
+        if report.io_events + report.timers_fired == 0 && self.is_queue_empty() {
             // Nothing can run, so virtual time may move.
             report.timers_fired = self.current.driver.jump_ahead(&mut state.wakes);
             self.settle(Turn::Look, &mut state);
         }
         while report.polled < budget.max_polls {
-            if self.queue.is_empty() {
+            if self.is_queue_empty() {
                 self.take_inbox();
             }
-            if !self.run_next(&mut state) {
+            if !self.run_one(&mut state) {
                 break;
             }
             report.polled += 1;
@@ -172,9 +172,9 @@ impl Local {
         if hooks.is_empty() {
             return;
         }
-        // Not `has_work`: a wake that an earlier root has left behind is nothing for a turn.
         self.take_inbox();
-        if self.queue.is_empty() {
+        self.forget_root();
+        if self.is_queue_empty() {
             self.told_parked.set(true);
             hooks.call(|hooks| hooks.on_park(WORKER));
         }
@@ -208,7 +208,7 @@ impl Local {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let driver = &self.current.driver;
         // A notice stays where it is: it is what has made the descriptor readable.
-        if self.queue.is_empty() && !driver.is_notified() {
+        if self.is_queue_empty() && !driver.is_notified() {
             driver.next_deadline()
         } else {
             Some(driver.clock().now())
@@ -220,7 +220,8 @@ impl Local {
     pub(super) fn leave(&self) -> bool {
         loop {
             self.take_inbox();
-            if !self.queue.is_empty() {
+            self.forget_root();
+            if !self.is_queue_empty() {
                 break;
             }
             if !self.watched.get() {
@@ -253,11 +254,13 @@ impl<'a> Stay<'a> {
         if local.watched.get() {
             local.current.driver.take_from_host();
         }
+        local.set_running(true);
         Self(local)
     }
 
     /// As [`Local::leave`].
     fn end(self) -> bool {
+        self.0.set_running(false);
         let left = self.0.leave();
         std::mem::forget(self);
         left
@@ -266,8 +269,11 @@ impl<'a> Stay<'a> {
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
+        self.0.set_running(false);
         if self.0.watched.get() {
             self.0.leave();
+        } else {
+            self.0.forget_root();
         }
     }
 }

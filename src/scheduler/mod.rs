@@ -3,6 +3,7 @@
 mod fairness;
 pub(crate) mod host;
 pub(crate) mod local;
+mod local_shard;
 #[cfg(test)]
 mod no_executor;
 pub(crate) mod seeded;

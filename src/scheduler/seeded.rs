@@ -27,18 +27,7 @@ const MOST_POLLS: usize = 64;
 pub(crate) struct Seeded {
     choices: Choices,
     picks: u32,
-    /// Who was picked and not taken yet.
-    picked: Option<Picked>,
-    /// How many of the queued tasks came before the root, which was found woken.
-    before_root: Option<usize>,
     endless: Option<Endless>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Picked {
-    Root,
-    /// The task at this place of the queue.
-    Task(usize),
 }
 
 /// Counts polls between which time stands still.
@@ -53,56 +42,31 @@ impl Seeded {
     /// Panics in the loop after `limit` polls at one moment, if there is a limit.
     pub(crate) fn new(choices: Choices, limit: Option<u64>) -> Self {
         let endless = limit.map(|limit| Endless { limit, polls: 0, since: None });
-        Self { choices, picks: 0, picked: None, before_root: None, endless }
+        Self { choices, picks: 0, endless }
     }
 
-    /// Picks the next to run of the queued tasks and of the root, if that is woken; `true` if it is
-    /// the root. A pick stands until [`take`](Self::take) or [`take_root`](Self::take_root).
+    /// Takes the task out whose turn it is, if there is one.
     ///
     /// # Panics
     ///
     /// If there is a limit of polls at one moment, and this would be one too many.
-    pub(super) fn picks_root(&mut self, woken: bool, tasks: usize, now: Instant) -> bool {
-        match self.picked {
-            Some(Picked::Task(_)) => return false,
-            Some(Picked::Root) if woken => return true,
-            // Left by a `block_on` that unwound.
-            Some(Picked::Root) | None => self.picked = None,
-        }
-        // The root stands between the tasks that came before it and those that came after.
-        let root = woken.then(|| (*self.before_root.get_or_insert(tasks)).min(tasks));
-        let ready = tasks + usize::from(root.is_some());
+    pub(super) fn take(
+        &mut self,
+        queue: &mut VecDeque<Runnable>,
+        now: Instant,
+    ) -> Option<Runnable> {
+        // In order, so that the first stays the oldest.
+        self.pick(queue.len(), now).and_then(|at| queue.remove(at))
+    }
+
+    /// Picks one of `ready`, of which the first waits longest.
+    fn pick(&mut self, ready: usize, now: Instant) -> Option<usize> {
         if ready == 0 {
-            return false;
+            return None;
         }
         self.count(now);
         self.picks = (self.picks + 1) % OLDEST;
-        let at = if self.picks == 0 { 0 } else { self.choices.below(ready.min(WINDOW)) };
-        let picked = match root {
-            Some(root) if at == root => Picked::Root,
-            Some(root) if at > root => Picked::Task(at - 1),
-            _ => Picked::Task(at),
-        };
-        self.picked = Some(picked);
-        picked == Picked::Root
-    }
-
-    /// The root, which was picked, runs.
-    pub(super) fn take_root(&mut self) {
-        (self.picked, self.before_root) = (None, None);
-    }
-
-    /// Takes the task out that was picked.
-    pub(super) fn take(&mut self, queue: &mut VecDeque<Runnable>) -> Option<Runnable> {
-        let Some(Picked::Task(at)) = self.picked else { return None };
-        self.picked = None;
-        if let Some(before) = &mut self.before_root
-            && at < *before
-        {
-            *before -= 1;
-        }
-        // In order, so that the first stays the oldest.
-        queue.remove(at)
+        Some(if self.picks == 0 { 0 } else { self.choices.below(ready.min(WINDOW)) })
     }
 
     fn count(&mut self, now: Instant) {
@@ -134,64 +98,37 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    /// Stands in for `take`, whose queue has no tasks here.
-    fn taken(seeded: &mut Seeded) -> usize {
-        let Some(Picked::Task(at)) = seeded.picked else { panic!("no task was picked") };
-        assert!(seeded.take(&mut VecDeque::new()).is_none());
-        at
-    }
-
     #[test]
     fn all_that_are_ready_take_part() {
         let mut seeded = Seeded::new(Choices::drawn(7), None);
-        let mut seen = BTreeSet::new();
-        for _ in 0..200 {
-            seen.insert(match seeded.picks_root(true, 3, Instant::NEVER) {
-                true => {
-                    assert!(seeded.picks_root(true, 3, Instant::NEVER), "the pick stands");
-                    seeded.take_root();
-                    None
-                }
-                false => Some(taken(&mut seeded)),
-            });
-        }
-        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [None, Some(0), Some(1), Some(2)]);
+        let seen: BTreeSet<_> = (0..200).map(|_| seeded.pick(4, Instant::NEVER)).collect();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [Some(0), Some(1), Some(2), Some(3)]);
     }
 
     #[test]
     fn with_nothing_ready_nothing_is_picked() {
         let mut seeded = Seeded::new(Choices::drawn(7), None);
-        assert!(!seeded.picks_root(false, 0, Instant::NEVER));
-        assert_eq!(seeded.picked, None);
+        assert_eq!(seeded.pick(0, Instant::NEVER), None);
     }
 
     #[test]
     #[should_panic(expected = "3 polls at one moment")]
     fn polls_without_end_are_noticed() {
         let mut seeded = Seeded::new(Choices::drawn(0), Some(3));
-        while seeded.picks_root(true, 0, Instant::NEVER) {
-            seeded.take_root();
-        }
+        while seeded.pick(1, Instant::NEVER).is_some() {}
     }
 
     proptest! {
         /// A queue of numbers, to which one is added for each that is taken.
         #[test]
-        fn each_runs_within_its_bound(seed: u64, length in 1_usize..400, root: bool) {
+        fn each_runs_within_its_bound(seed: u64, length in 1_usize..400) {
             let mut seeded = Seeded::new(Choices::drawn(seed), None);
             // (picks so far when it was queued, how many stood before it)
             let mut queue: VecDeque<(usize, usize)> = (0..length).map(|n| (0, n)).collect();
-            let mut root_since = (0, length);
             for pick in 1..10_000 {
-                let (since, before) = if seeded.picks_root(root, queue.len(), Instant::NEVER) {
-                    seeded.take_root();
-                    std::mem::replace(&mut root_since, (pick, queue.len()))
-                } else {
-                    let at = taken(&mut seeded);
-                    let taken = queue.remove(at).unwrap();
-                    queue.push_back((pick, queue.len() + usize::from(root)));
-                    taken
-                };
+                let at = seeded.pick(queue.len(), Instant::NEVER).unwrap();
+                let (since, before) = queue.remove(at).unwrap();
+                queue.push_back((pick, queue.len()));
                 prop_assert!(pick - since <= OLDEST as usize * (before + 1));
             }
         }

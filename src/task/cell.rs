@@ -1,12 +1,15 @@
 //! The allocation of a task, and what depends on the type of its future.
 
+use super::blocks;
 use super::home::HomeRef;
 use super::join::JoinError;
 use super::origin::Origin;
+use super::own::Own;
 use super::state::State;
 use crate::hooks::{Hooks, TaskId, TaskInfo, TaskKind};
 use crate::primitives::UnsafeCell;
 use crate::util::{contain, discard};
+use std::alloc::Layout;
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +21,8 @@ use std::task::{Context, Poll, Waker};
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
+    /// The owner's part, if the home is owned.
+    pub(super) own: Own,
     /// INVARIANT: guarded by the lock of the home's list.
     pub(super) index: UnsafeCell<u32>,
     pub(super) vtable: &'static Vtable,
@@ -78,8 +83,8 @@ pub(super) struct Vtable {
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the outcome if it is still there. Unwinds if that does.
     pub(super) drop_outcome: unsafe fn(NonNull<Header>),
-    /// Frees the cell; the last reference must be gone, and the stage empty.
-    pub(super) free: unsafe fn(NonNull<Header>),
+    /// Of the allocation.
+    layout: Layout,
 }
 
 /// The allocation.
@@ -98,24 +103,30 @@ enum Stage<F: Future> {
     Empty,
 }
 
-/// Makes the cell of a task, scheduled, with the live reference and that of one handle.
+/// Makes the cell of a task, of which `state` and `own` say what references there are.
+#[inline]
 pub(super) fn allocate<F: Future>(
     future: F,
+    (state, own): (State, Own),
     home: HomeRef,
     id: TaskId,
-    local: bool,
     origin: Origin,
 ) -> NonNull<Header> {
-    let cell = Box::new(Cell {
+    let layout = const { blocks::layout_of::<Cell<F>>() };
+    let place = home.kept.allocate(layout).cast::<Cell<F>>();
+    let cell = Cell {
         header: Header {
-            state: State::new(local),
+            state,
+            own,
             index: UnsafeCell::new(super::list::UNLISTED),
-            vtable: &Vtable {
-                poll: poll::<F>,
-                cancel: cancel::<F>,
-                take: take::<F>,
-                drop_outcome: drop_outcome::<F>,
-                free: free::<F>,
+            vtable: const {
+                &Vtable {
+                    poll: poll::<F>,
+                    cancel: cancel::<F>,
+                    take: take::<F>,
+                    drop_outcome: drop_outcome::<F>,
+                    layout: blocks::layout_of::<Cell<F>>(),
+                }
             },
             home,
             origin,
@@ -123,8 +134,10 @@ pub(super) fn allocate<F: Future>(
             join_waker: UnsafeCell::new(None),
         },
         stage: UnsafeCell::new(Stage::Future(future)),
-    });
-    NonNull::from(Box::leak(cell)).cast()
+    };
+    // SAFETY: it is memory of this size and alignment at least, and nobody else's.
+    unsafe { place.write(cell) };
+    place.cast()
 }
 
 /// Calls `f` with the stage.
@@ -151,23 +164,32 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
     // leaves its place only through `drop_in_place` in `replace`.
     unsafe {
         with_stage::<F, _>(header, |stage| {
-            let result = catch_unwind(AssertUnwindSafe(|| match &mut *stage {
-                Stage::Future(future) => Pin::new_unchecked(future).poll(cx),
-                _ => unreachable!("polled a task whose future is gone"),
+            let mut output = None;
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let Stage::Future(future) = &mut *stage else {
+                    unreachable!("polled a task whose future is gone")
+                };
+                match Pin::new_unchecked(&mut *future).poll(cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(value) => output = Some(value),
+                }
+                std::ptr::drop_in_place(future);
+                true
             }));
-            match result {
-                Ok(Poll::Pending) => Polled::Pending,
-                Ok(Poll::Ready(output)) => {
-                    // The output counts, even if the drop of the finished future panics.
-                    let dropped = replace(stage, Stage::Output(output));
-                    dropped.unwrap_or_else(discard);
+            match (result, output) {
+                (Ok(false), _) => Polled::Pending,
+                // The output counts, even if the drop of the finished future panics.
+                (result, Some(output)) => {
+                    std::ptr::write(stage, Stage::Output(output));
+                    result.map_or_else(discard, |_| ());
                     Polled::Finished
                 }
-                Err(payload) => {
+                (Err(payload), None) => {
                     let dropped = replace(stage, Stage::Failed(Some(payload)));
                     dropped.unwrap_or_else(discard);
                     Polled::Panicked
                 }
+                (Ok(true), None) => unreachable!("a future ended without an output"),
             }
         })
     }
@@ -243,15 +265,26 @@ unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
     drop(outcome);
 }
 
+/// Frees a cell.
+///
 /// # Safety
 ///
-/// As for [`Vtable`].
-unsafe fn free<F: Future>(header: NonNull<Header>) {
-    // SAFETY: the caller holds the last reference, and the pointer came from a `Box`.
-    let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
-    // This may be the end of the user's hooks and of data that hang on the task; a panic of their
-    // drop is nobody's to answer for.
-    contain(|| drop(cell));
+/// The last reference is the caller's, and goes with this. The stage is empty, and so is the slot of
+/// the join waker.
+pub(super) unsafe fn free(header: NonNull<Header>) {
+    // SAFETY: the caller has the cell alone. What the header owns is moved out of it, and of what is
+    // left nothing has anything to drop. It was allocated by its home, with this layout.
+    let (home, origin) = unsafe {
+        let Header { vtable, home, origin, .. } = std::ptr::read(header.as_ptr());
+        home.kept.free(header.cast(), vtable.layout);
+        (home, origin)
+    };
+    // This may be the end of the user's data that hang on the task, and of the user's hooks: a panic
+    // of their drop is nobody's to answer for.
+    if origin.is_extended() {
+        contain(|| drop(origin));
+    }
+    drop(home);
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,18 +1,14 @@
-//! What this thread is doing: the task being polled, and the thread's own name among threads.
+//! What this thread is doing: the task being polled.
 
 use super::cell::Header;
 use crate::hooks::{TaskId, UserData};
-use crate::primitives::{local, unique_id};
+use crate::primitives::local;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 local! {
     /// INVARIANT: the header of a cell that is alive, by the promise to [`enter`].
     static CURRENT: Cell<Option<NonNull<Header>>> = Cell::new(None);
-}
-
-local! {
-    static THREAD: Cell<u64> = Cell::new(0);
 }
 
 /// The id of the task that is being polled on this thread.
@@ -87,26 +83,5 @@ impl Drop for Restore {
     #[inline]
     fn drop(&mut self) {
         let _ = CURRENT.try_with(|current| current.set(self.0));
-    }
-}
-
-/// A thread, told from every other that this process has or had.
-///
-/// `std::thread::ThreadId` means the same but costs a counted reference each time it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ThreadKey(u64);
-
-impl ThreadKey {
-    /// The present thread; `None` while its thread-locals are being torn down.
-    #[inline]
-    pub(super) fn current() -> Option<Self> {
-        THREAD
-            .try_with(|key| {
-                if key.get() == 0 {
-                    key.set(unique_id().get());
-                }
-                Self(key.get())
-            })
-            .ok()
     }
 }

@@ -1,9 +1,13 @@
 //! Where a task belongs: the part of a scheduler that every task of it points to.
 
-use super::current::ThreadKey;
-use super::list::TaskList;
+use super::blocks::Kept;
+use super::cells::{Born, Buried, Cells};
+use super::list::{Access, TaskList};
+use super::notice::Notice;
 use super::run::Runnable;
+use super::thread::ThreadKey;
 use crate::hooks::HookSet;
+use crate::util::contain;
 use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -15,6 +19,14 @@ pub(crate) trait Schedule: Send + Sync + 'static {
     ///
     /// A scheduler that has ended drops the `Runnable`, which cancels the task.
     fn schedule(&self, task: Runnable);
+
+    /// Hands a task of an owned home, which another thread than the owner has woken, to the owner.
+    ///
+    /// A scheduler that has ended drops the notice: its tasks have ended before.
+    fn notice(&self, notice: Notice) {
+        let _ = notice;
+        unreachable!("a home that no thread owns was given a notice");
+    }
 }
 
 /// A scheduler together with what this room keeps for it.
@@ -31,46 +43,105 @@ pub(crate) struct Home<S> {
 /// The part of a home that does not depend on the scheduler.
 pub(super) struct Head {
     vtable: &'static HomeVtable,
-    /// The one thread that runs the tasks, and may have local ones; `None` if there are several.
-    thread: Option<ThreadKey>,
+    /// The thread that runs the tasks, and keeps their state as `own` says; or nobody.
+    owner: ThreadKey,
+    /// The one thread that runs the tasks, and may have local ones; nobody if there are several.
+    thread: ThreadKey,
     /// Whether the tasks are closures that block.
     pub(super) blocking: bool,
+    /// The cells of an owned home, which stand for one count of its `Arc` together.
+    cells: Cells,
+    /// Of the owner's, or of nobody's.
+    pub(super) kept: Kept,
     pub(super) live: TaskList,
     pub(super) hooks: HookSet,
 }
 
 struct HomeVtable {
     schedule: unsafe fn(NonNull<Head>, Runnable),
+    notice: unsafe fn(NonNull<Head>, Notice),
     release: unsafe fn(NonNull<Head>),
 }
 
+/// Who runs the tasks of a home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The present thread, which keeps their state.
+    Owned,
+    /// The present thread; but any may wake, queue and drop them.
+    Here,
+    /// Any thread.
+    Shared,
+}
+
 impl<S: Schedule> Home<S> {
-    /// A home whose `!Send` tasks live on the present thread.
-    pub(crate) fn new_local(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, ThreadKey::current(), false, hooks)
+    /// A home whose tasks, `!Send` ones too, are run by the present thread only, which owns them.
+    ///
+    /// The owner [retires](Self::retire) it at the end, or it is never freed.
+    pub(crate) fn new_owned(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        let home = Self::new(scheduler, Kind::Owned, false, hooks);
+        if home.head.is_owned() {
+            // The count that the cells stand for.
+            std::mem::forget(Arc::clone(&home));
+        }
+        home
     }
 
     /// A home of tasks that are closures which may block, run by any thread.
     pub(crate) fn new_blocking(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, None, true, hooks)
+        Self::new(scheduler, Kind::Shared, true, hooks)
     }
 
     /// The same, run by the present thread only.
     pub(crate) fn new_blocking_here(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, ThreadKey::current(), true, hooks)
+        Self::new(scheduler, Kind::Here, true, hooks)
     }
 
-    fn new(scheduler: S, thread: Option<ThreadKey>, blocking: bool, hooks: HookSet) -> Arc<Self> {
-        let vtable = &HomeVtable { schedule: schedule::<S>, release: release::<S> };
-        let head = Head { vtable, thread, blocking, live: TaskList::new(), hooks };
+    /// A home of tasks that any thread may run, and whose `!Send` tasks live on the present one.
+    #[cfg(all(test, loom))]
+    pub(crate) fn new_shared(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, Kind::Here, false, hooks)
+    }
+
+    fn new(scheduler: S, kind: Kind, blocking: bool, hooks: HookSet) -> Arc<Self> {
+        let vtable =
+            &HomeVtable { schedule: schedule::<S>, notice: notice::<S>, release: release::<S> };
+        let here = ThreadKey::current();
+        let (owner, thread) = match kind {
+            Kind::Owned => (here, here),
+            Kind::Here => (ThreadKey::NONE, here),
+            Kind::Shared => (ThreadKey::NONE, ThreadKey::NONE),
+        };
+        let (cells, live) = (Cells::new(), TaskList::new());
+        let kept = Kept::new();
+        let head = Head { vtable, owner, thread, blocking, cells, kept, live, hooks };
         Arc::new(Self { head, scheduler })
     }
 
     /// A counted pointer for a task.
+    #[inline]
     pub(super) fn reference(self: &Arc<Self>) -> HomeRef {
-        let raw = Arc::into_raw(Arc::clone(self)).cast_mut();
-        // SAFETY: `into_raw` gives a pointer to a live value, never null.
+        let counts =
+            !self.head.is_owned() || self.head.cells.bear(self.head.is_owner_here()) == Born::First;
+        if counts {
+            std::mem::forget(Arc::clone(self));
+        }
+        let raw = Arc::as_ptr(self).cast_mut();
+        // SAFETY: it is a pointer to a live value, never null.
         HomeRef(unsafe { NonNull::new_unchecked(raw) }.cast())
+    }
+
+    /// Says that an owned home has come to its end, on its owner's thread, once: it is freed with
+    /// the last cell.
+    pub(crate) fn retire(self: &Arc<Self>) {
+        if !self.head.is_owned() {
+            return;
+        }
+        debug_assert!(self.head.is_owner_here(), "only the owner retires its home");
+        if self.head.cells.retire() == Buried::Last {
+            // SAFETY: the count that the cells stood for, and there are no more cells.
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+        }
     }
 
     /// The hooks of this home's runtime.
@@ -80,7 +151,7 @@ impl<S: Schedule> Home<S> {
 
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
-        self.head.live.len()
+        self.head.live.len(self.head.access())
     }
 
     /// Takes a new task among the living, and tells the hooks of it.
@@ -88,8 +159,9 @@ impl<S: Schedule> Home<S> {
     /// # Errors
     ///
     /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
+    #[inline]
     pub(crate) fn admit(&self, task: Runnable) -> Result<Runnable, Runnable> {
-        if !self.head.live.insert(&task) {
+        if !self.head.live.insert(self.head.access(), &task) {
             return Err(task);
         }
         if !self.head.hooks.is_empty() {
@@ -102,7 +174,7 @@ impl<S: Schedule> Home<S> {
     ///
     /// Each that waits is scheduled; running it drops its future.
     pub(crate) fn close(&self) {
-        for task in self.head.live.close() {
+        for task in self.head.live.close(self.head.access()) {
             task.abort();
         }
     }
@@ -111,6 +183,7 @@ impl<S: Schedule> Home<S> {
 impl<S> Deref for Home<S> {
     type Target = S;
 
+    #[inline]
     fn deref(&self) -> &S {
         &self.scheduler
     }
@@ -122,9 +195,40 @@ impl<S: fmt::Debug> fmt::Debug for Home<S> {
     }
 }
 
+impl Head {
+    /// Whether one thread owns the tasks; see `own`.
+    #[inline]
+    pub(super) fn is_owned(&self) -> bool {
+        self.owner != ThreadKey::NONE
+    }
+
+    /// Whether that is the present thread.
+    #[inline]
+    pub(super) fn is_owner_here(&self) -> bool {
+        self.owner.is_here()
+    }
+
+    /// The present thread's way into the list.
+    #[inline]
+    pub(super) fn access(&self) -> Access {
+        match self.is_owned() {
+            _ if self.is_owner_here() => Access::Owner,
+            true => Access::Visitor,
+            false => Access::Shared,
+        }
+    }
+
+    /// Whether the present thread is the one on which all the home's tasks run, local ones too.
+    #[inline]
+    pub(super) fn is_here(&self) -> bool {
+        self.thread.is_here()
+    }
+}
+
 /// A task's counted pointer to its home.
 ///
-/// INVARIANT: it stands for one strong count of an `Arc<Home<S>>`, whose `S` the vtable knows.
+/// INVARIANT: it is from an `Arc<Home<S>>`, whose `S` the vtable knows, and stands for one strong
+/// count of it; or, if the home is owned, for one of its cells, all of which stand for one together.
 pub(super) struct HomeRef(NonNull<Head>);
 
 // SAFETY: it is an `Arc<Home<S>>` with the type forgotten, and `Home<S>` is `Send` and `Sync`:
@@ -140,10 +244,17 @@ impl HomeRef {
         unsafe { (self.vtable.schedule)(self.0, task) };
     }
 
-    /// Whether the present thread is the one on which all the home's tasks run, local ones too.
-    #[inline]
-    pub(super) fn is_here(&self) -> bool {
-        self.thread.is_some() && self.thread == ThreadKey::current()
+    pub(super) fn notice(&self, notice: Notice) {
+        // SAFETY: as above.
+        unsafe { (self.vtable.notice)(self.0, notice) };
+    }
+
+    /// Gives up the last count. It may be the end of the user's hooks, whose panics in a drop are
+    /// nobody's to answer for.
+    #[cold]
+    fn release(&self) {
+        // SAFETY: the caller gives up this count once.
+        contain(|| unsafe { (self.vtable.release)(self.0) });
     }
 }
 
@@ -158,9 +269,11 @@ impl Deref for HomeRef {
 }
 
 impl Drop for HomeRef {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: this count is given up once, here.
-        unsafe { (self.vtable.release)(self.0) };
+        if !self.is_owned() || self.cells.bury(self.is_owner_here()) == Buried::Last {
+            self.release();
+        }
     }
 }
 
@@ -170,6 +283,14 @@ impl Drop for HomeRef {
 unsafe fn schedule<S: Schedule>(head: NonNull<Head>, task: Runnable) {
     // SAFETY: the caller's word; the head is the first field, and the pointer came from the whole.
     unsafe { head.cast::<Home<S>>().as_ref() }.scheduler.schedule(task);
+}
+
+/// # Safety
+///
+/// `head` is that of a live `Home<S>`.
+unsafe fn notice<S: Schedule>(head: NonNull<Head>, notice: Notice) {
+    // SAFETY: as above.
+    unsafe { head.cast::<Home<S>>().as_ref() }.scheduler.notice(notice);
 }
 
 /// # Safety

@@ -15,11 +15,16 @@
 //! spawn) makes one. It holds no count: the live reference, which only its holder can give up,
 //! keeps the cell. The bits, the live reference and the orderings are set out in `state`.
 //!
+//! *Owned homes.* Where one thread runs all the tasks of a home, as in a `LocalRuntime`, it keeps
+//! their state in words that it alone writes, and other threads reach it by a `Notice`; see `own` for
+//! tasks and `cells` for the home. `ThreadBound` is how a scheduler keeps a queue for that thread.
+//!
 //! *Who touches which field.*
 //!
 //! | field | touched by |
 //! |---|---|
 //! | `state` | everybody, by the transitions of `state` |
+//! | `own` | the owner's thread, if the home is owned; before the task is listed, who spawns it |
 //! | `vtable`, `home`, `origin`, `id` | read by everybody; written at birth only |
 //! | `index` | whoever holds the lock of the home's list |
 //! | `join_waker` | the `JoinHandle` while `JOIN_WAKER` is clear; the completing thread once the task completed with it set; at the end whoever frees, who finds it empty |
@@ -48,19 +53,27 @@
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
 
+mod blocks;
 mod builder;
 mod cell;
+mod cells;
 mod current;
 mod home;
 mod join;
 mod list;
 mod locals;
+mod notice;
 mod origin;
+mod own;
+mod root;
 mod run;
 mod spawn;
 mod state;
+mod thread;
 mod waker;
 
+#[cfg(all(test, loom))]
+mod loom_owned_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]
@@ -74,6 +87,9 @@ pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job};
 
 pub(crate) use home::{Home, Schedule};
+pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;
+pub(crate) use root::Root;
 pub(crate) use run::{Ran, Runnable};
 pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local};
+pub(crate) use thread::ThreadBound;

@@ -51,7 +51,7 @@ impl Origin {
     }
 
     #[inline]
-    fn is_extended(&self) -> bool {
+    pub(super) fn is_extended(&self) -> bool {
         self.0.addr().get() & EXTENDED != 0
     }
 

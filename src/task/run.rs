@@ -1,6 +1,6 @@
 //! Running a task: from the queue through one poll, and to its end.
 
-use super::cell::{Header, Polled};
+use super::cell::{self, Header, Polled};
 use super::current::{self, Restore};
 use super::state::{Complete, Idle, Start};
 use super::waker::{TaskRef, with_waker};
@@ -98,28 +98,38 @@ impl Runnable {
     pub(crate) fn run(self) -> Ran {
         // SAFETY: alive by the invariant.
         let header = unsafe { self.0.as_ref() };
-        assert!(may_touch_stage(header), "a local task was run on another thread");
+        let owned = header.home.is_owner_here();
+        assert!(owned || may_run_here(header), "a task was run on another thread than its own");
         let raw = ManuallyDrop::new(self).0;
         // SAFETY: `complete` drops the guard before it gives up the live reference, and after `stop`
         // in `poll` comes no code of the user's.
         let current = unsafe { current::enter(raw) };
-        match header.state.start() {
+        let start = if owned { start_owned(header) } else { header.state.start() };
+        match start {
             Start::Cancel => {
                 // SAFETY: between `start` and `complete` the stage is ours.
                 unsafe { cancel(raw, current) };
                 Ran::Done
             }
             // SAFETY: between `start` and `stop` or `complete` the stage is ours.
-            Start::Poll => unsafe { poll(raw, current) },
+            Start::Poll => unsafe { poll(raw, current, owned) },
         }
     }
+}
+
+/// As [`State::start`](super::state::State::start), of a task whose owner the thread is, or that is
+/// known to nobody yet.
+#[inline]
+fn start_owned(header: &Header) -> Start {
+    header.own.start();
+    if header.state.is_aborted() { Start::Cancel } else { Start::Poll }
 }
 
 /// # Safety
 ///
 /// `start` has made the stage the caller's.
 #[inline]
-unsafe fn poll(raw: NonNull<Header>, current: Restore) -> Ran {
+unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
     // SAFETY: the live reference is ours to give up, so the cell lives until we do.
     unsafe {
         let header = raw.as_ref();
@@ -129,10 +139,9 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore) -> Ran {
         drop(budget);
         let finish = match polled {
             Polled::Pending => {
-                return match header.state.stop() {
-                    Idle::Waits => Ran::Waits,
-                    Idle::Again => Ran::Again(Runnable(raw)),
-                };
+                let again =
+                    if owned { header.own.stop() } else { header.state.stop() == Idle::Again };
+                return if again { Ran::Again(Runnable(raw)) } else { Ran::Waits };
             }
             Polled::Finished => Finish::Finished,
             Polled::Panicked => Finish::Panicked,
@@ -165,13 +174,14 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
     unsafe {
         let header = raw.as_ref();
         // One that was never admitted was not told of when it was spawned either.
-        let admitted = header.home.live.remove(raw);
+        let admitted = header.home.live.remove(header.home.access(), raw);
         if admitted && !header.home.hooks.is_empty() {
             header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
         let mut outcome_dropped = false;
+        let moved = if header.home.is_owned() { header.own.end() } else { 0 };
         loop {
-            match header.state.complete(outcome_dropped) {
+            match header.state.complete(outcome_dropped, moved) {
                 Complete::DropOutcome => {
                     contain(|| (header.vtable.drop_outcome)(raw));
                     outcome_dropped = true;
@@ -188,10 +198,28 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
                 Complete::Released => return,
                 Complete::Free => {
                     drop(current);
-                    return (header.vtable.free)(raw);
+                    return cell::free(raw);
                 }
             }
         }
+    }
+}
+
+/// Whether the present thread, which is not the owner, may run the task.
+fn may_run_here(header: &Header) -> bool {
+    !header.home.is_owned() && may_touch_stage(header)
+}
+
+/// Whether the task has an owner on another thread, who knows of it.
+///
+/// # Safety
+///
+/// `header` is live.
+unsafe fn is_known_to_another(raw: NonNull<Header>) -> bool {
+    // SAFETY: the caller's word.
+    unsafe {
+        let home = &raw.as_ref().home;
+        home.is_owned() && !home.is_owner_here() && home.live.contains(home.access(), raw)
     }
 }
 
@@ -205,14 +233,16 @@ impl Drop for Runnable {
     fn drop(&mut self) {
         // SAFETY: alive by the invariant.
         let header = unsafe { self.0.as_ref() };
-        if !may_touch_stage(header) {
+        // SAFETY: the `Runnable` keeps the header.
+        if !may_touch_stage(header) || unsafe { is_known_to_another(self.0) } {
             // The future must neither be dropped here nor forgotten under a reused address.
             return;
         }
         // SAFETY: as in `run`.
         let current = unsafe { current::enter(self.0) };
-        // Whatever it says, the future is dropped unpolled.
-        let _ = header.state.start();
+        // Whatever it says, the future is dropped unpolled. A task of an owned home that is dropped on
+        // another thread was never admitted, so that its owner does not know of it.
+        let _ = if header.home.is_owned() { start_owned(header) } else { header.state.start() };
         // SAFETY: `start` has made the stage ours.
         unsafe { cancel(self.0, current) };
     }

@@ -4,7 +4,9 @@ use super::cell;
 use super::home::{Home, HomeRef, Schedule};
 use super::join::JoinHandle;
 use super::origin::Origin;
+use super::own::Own;
 use super::run::Runnable;
+use super::state::State;
 use crate::hooks::TaskId;
 use std::fmt;
 use std::future::Future;
@@ -28,6 +30,7 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
+    #[inline]
     pub(crate) fn new<S: Schedule>(home: &Arc<Home<S>>, id: TaskId) -> Self {
         Self { home: home.reference(), id }
     }
@@ -45,7 +48,8 @@ where
     F::Output: Send + 'static,
 {
     let Placement { home, id } = spawner.place();
-    let raw = cell::allocate(future, home, id, false, origin.into());
+    let state = (State::new(false, home.is_owned()), Own::new());
+    let raw = cell::allocate(future, state, home, id, origin.into());
     // SAFETY: the cell is new; see `handles`.
     let (task, handle) = unsafe { handles(raw) };
     spawner.submit(task);
@@ -69,7 +73,8 @@ where
 {
     let Placement { home, id } = spawner.place();
     assert!(home.is_here(), "spawn_local was called on another thread than its runtime's");
-    let raw = cell::allocate(future, home, id, true, origin.into());
+    let state = (State::new(true, home.is_owned()), Own::new());
+    let raw = cell::allocate(future, state, home, id, origin.into());
     // SAFETY: the cell is new; see `handles`. The future is `!Send`, and we are on its thread.
     let (task, handle) = unsafe { handles(raw) };
     spawner.submit(task);

@@ -26,17 +26,26 @@
 //!   dropped just as the place comes may do either, abort or detach.
 //! - [`REFUSED`]: the home has no thread for the task and gets none. Set by the holder of the
 //!   `Runnable`, just before it drops that; the error of the handle says so. Never cleared.
+//! - [`ROOT`]: no task, but what wakes the future of a `block_on`. Never changes.
+//!
+//! # Tasks that one thread owns
+//!
+//! There the owner keeps its part in a word of its own, see [`own`](super::own), and this word says
+//! what concerns other threads. `RUNNING` is never set in it, and `SCHEDULED` means that a
+//! [`Notice`](super::Notice) is on its way to the owner.
 //!
 //! # References
 //!
-//! 22 bits. The cell is freed by whoever takes the count to 0. Every waker, join handle and abort
-//! handle holds one. One more, the **live reference**, stands for the task's life: it is there
-//! from the start and is given up by the transition to `COMPLETED`. A `Runnable` holds none of its
-//! own, since the task cannot complete except through it; so queueing costs no count.
+//! 22 bits, a signed number that wraps. The cell is freed by whoever takes the count of a completed
+//! task to 0. Every waker, join handle and abort handle holds one. One more, the **live reference**,
+//! stands for the task's life: it is there from the start and is given up by the transition to
+//! `COMPLETED`. A `Runnable` holds none of its own, since the task cannot complete except through
+//! it; so queueing costs no count. Of a task that one thread owns, part of the references are
+//! counted in the other word until it completes, and this count may be 0 or less.
 //!
 //! An overflow aborts the process: leaked clones in the millions are a bug, and going on would free
-//! memory that is in use. The limit lies 2¹⁶ below the width, so that as many threads can pass the
-//! check at the same time without wrapping.
+//! memory that is in use. The limit lies so far below 2²¹ that what an owner has counted fits on top
+//! of it, and 2¹⁶ threads can pass the check at the same time.
 //!
 //! # Ordering
 //!
@@ -61,8 +70,11 @@ const JOIN_WAKER: u32 = 1 << 5;
 const LOCAL: u32 = 1 << 6;
 const TENTATIVE: u32 = 1 << 7;
 const REFUSED: u32 = 1 << 8;
+const ROOT: u32 = 1 << 9;
 const REFERENCE: u32 = 1 << 10;
-const MAX_REFERENCES: u32 = (u32::MAX / REFERENCE) - (1 << 16);
+const MAX_REFERENCES: i32 = (i32::MAX / REFERENCE as i32) - MOST_OWNED as i32 - (1 << 16);
+/// As many references an owner may count by itself.
+pub(super) const MOST_OWNED: u32 = 1 << 19;
 
 /// The word; see the module's documentation.
 #[derive(Debug)]
@@ -141,10 +153,23 @@ pub(super) enum Detach {
 pub(super) struct AlreadyComplete;
 
 impl State {
-    /// A task that is about to be queued: scheduled, live, with one handle.
-    pub(super) fn new(local: bool) -> Self {
+    /// A task that is about to be queued: live, with one handle, both of which are counted in the
+    /// other word if the task is `owned`.
+    #[inline]
+    pub(super) fn new(local: bool, owned: bool) -> Self {
         let kind = if local { LOCAL } else { 0 };
-        Self(AtomicU32::new(SCHEDULED | JOIN_INTEREST | kind | (2 * REFERENCE)))
+        let queued = if owned { 0 } else { SCHEDULED | (2 * REFERENCE) };
+        Self(AtomicU32::new(JOIN_INTEREST | kind | queued))
+    }
+
+    /// The cell of a root, whose references are counted in the other word.
+    pub(super) fn of_root() -> Self {
+        Self(AtomicU32::new(LOCAL | ROOT))
+    }
+
+    /// Whether the cell stands for the future of a `block_on`.
+    pub(super) fn is_root(&self) -> bool {
+        self.0.load(Relaxed) & ROOT != 0
     }
 
     pub(super) fn is_local(&self) -> bool {
@@ -158,6 +183,7 @@ impl State {
     }
 
     /// Whether somebody has asked the task to end.
+    #[inline]
     pub(super) fn is_aborted(&self) -> bool {
         self.0.load(Relaxed) & ABORTED != 0
     }
@@ -188,7 +214,8 @@ impl State {
         self.0.load(Relaxed) & REFUSED != 0
     }
 
-    /// A waker that stays wakes the task.
+    /// A waker that stays wakes the task; on another thread than its owner, if it has one. Then to
+    /// schedule it is to give the owner notice.
     #[inline]
     pub(super) fn wake(&self) -> Wake {
         Self::claim(self.0.fetch_or(SCHEDULED, AcqRel))
@@ -198,6 +225,11 @@ impl State {
     #[inline]
     pub(super) fn abort(&self) -> Wake {
         Self::claim(self.0.fetch_or(SCHEDULED | ABORTED, AcqRel))
+    }
+
+    /// The same on the thread of the task's owner, who sees to the rest.
+    pub(super) fn set_aborted(&self) {
+        self.0.fetch_or(ABORTED, Relaxed);
     }
 
     #[inline]
@@ -217,7 +249,7 @@ impl State {
             let next = if idle { now | SCHEDULED } else { (now | SCHEDULED) - REFERENCE };
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) if idle => return WakeOwned::Schedule,
-                Ok(_) if next < REFERENCE => return WakeOwned::Free,
+                Ok(_) if is_free(next) => return WakeOwned::Free,
                 Ok(_) => return WakeOwned::Released,
                 Err(seen) => now = seen,
             }
@@ -244,24 +276,34 @@ impl State {
         if before & SCHEDULED == 0 { Idle::Waits } else { Idle::Again }
     }
 
-    /// The future is gone and the outcome in its place, or dropped if `outcome_dropped`.
+    /// The owner takes a notice: what was done before the wakes that it stands for is visible now.
+    pub(super) fn take_notice(&self) {
+        let before = self.0.fetch_and(!SCHEDULED, AcqRel);
+        debug_assert_ne!(before & SCHEDULED, 0, "a second notice");
+    }
+
+    /// The future is gone and the outcome in its place, or dropped if `outcome_dropped`. `moved`
+    /// references, the live one among them, come over from the owner's word.
     #[inline]
-    pub(super) fn complete(&self, outcome_dropped: bool) -> Complete {
-        let mut now = self.0.load(Relaxed);
+    pub(super) fn complete(&self, outcome_dropped: bool, moved: u32) -> Complete {
+        let moved = moved * REFERENCE;
+        let mut now = self.0.load(Acquire);
         loop {
-            debug_assert_eq!(now & (RUNNING | COMPLETED), RUNNING, "completed what did not run");
+            debug_assert_eq!(now & COMPLETED, 0, "completed twice");
             if now & JOIN_INTEREST == 0 && !outcome_dropped {
-                // Nobody can gain an interest any more: the stage is ours to empty. The acquire
-                // pairs with the handle's release of it.
-                let _ = self.0.load(Acquire);
+                // Nobody can gain an interest any more: the stage is ours to empty. What the handle
+                // did before it released it was acquired with the word.
                 return Complete::DropOutcome;
             }
             let wakes = now & JOIN_WAKER != 0;
-            let done = now ^ (RUNNING | COMPLETED);
+            let done = ((now & !RUNNING) | COMPLETED).wrapping_add(moved);
             let next = if wakes { done } else { done - REFERENCE };
-            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+            if is_free(next) {
+                // The live reference is the only one, so nobody else is there to tell.
+                return Complete::Free;
+            }
+            match self.0.compare_exchange_weak(now, next, AcqRel, Acquire) {
                 Ok(_) if wakes => return Complete::WakeJoiner,
-                Ok(_) if next < REFERENCE => return Complete::Free,
                 Ok(_) => return Complete::Released,
                 Err(seen) => now = seen,
             }
@@ -307,7 +349,7 @@ impl State {
             let waker = now & JOIN_WAKER != 0;
             let without = now & !(JOIN_INTEREST | JOIN_WAKER);
             // The live reference is there as long as the task is not complete: ours is not the last.
-            let next = if waker { without } else { without - REFERENCE };
+            let next = if waker { without } else { without.wrapping_sub(REFERENCE) };
             match self.0.compare_exchange_weak(now, next, AcqRel, Acquire) {
                 Ok(_) if waker => return Detach::DropWaker,
                 Ok(_) => return Detach::Released,
@@ -320,7 +362,7 @@ impl State {
     #[inline]
     pub(super) fn retain(&self) {
         let before = self.0.fetch_add(REFERENCE, Relaxed);
-        if before / REFERENCE >= MAX_REFERENCES {
+        if before as i32 / REFERENCE as i32 >= MAX_REFERENCES {
             too_many_references();
         }
     }
@@ -328,20 +370,34 @@ impl State {
     /// One reference less; `true` if it was the last, and the cell is the caller's to free.
     #[inline]
     pub(super) fn release(&self) -> bool {
-        let before = self.0.fetch_sub(REFERENCE, AcqRel);
-        debug_assert!(before >= REFERENCE, "a reference given up twice");
-        before / REFERENCE == 1
+        // Where ours is the only one nobody can gain another, and the count need not be written.
+        if is_last(self.0.load(Acquire)) {
+            return true;
+        }
+        is_last(self.0.fetch_sub(REFERENCE, AcqRel))
     }
 
     #[cfg(test)]
-    pub(super) fn references(&self) -> u32 {
-        self.0.load(Acquire) / REFERENCE
+    pub(super) fn references(&self) -> i32 {
+        self.0.load(Acquire) as i32 >> REFERENCE.trailing_zeros()
     }
 
     #[cfg(all(test, not(loom)))]
-    pub(super) fn with_references(count: u32) -> Self {
-        Self(AtomicU32::new(SCHEDULED | (count * REFERENCE)))
+    pub(super) fn with_references(count: i32) -> Self {
+        Self(AtomicU32::new(SCHEDULED | (count * REFERENCE as i32) as u32))
     }
+}
+
+/// Whether one reference is left to a completed task.
+#[inline]
+fn is_last(word: u32) -> bool {
+    word & COMPLETED != 0 && word / REFERENCE == 1
+}
+
+/// Whether no reference is left to a completed task.
+#[inline]
+fn is_free(word: u32) -> bool {
+    word & COMPLETED != 0 && word / REFERENCE == 0
 }
 
 #[cold]
@@ -360,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_task_is_queued_once_however_often_it_is_woken() {
-        let state = State::new(false);
+        let state = State::new(false, false);
         assert_eq!(state.wake(), Wake::Nothing, "queued already");
         assert_eq!(state.start(), Start::Poll);
         assert_eq!(state.stop(), Idle::Waits);
@@ -372,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_wake_during_the_poll_comes_back_to_the_one_who_polls() {
-        let state = State::new(false);
+        let state = State::new(false, false);
         assert_eq!(state.start(), Start::Poll);
         assert_eq!(state.wake(), Wake::Nothing);
         assert_eq!(state.stop(), Idle::Again);
@@ -382,12 +438,35 @@ mod tests {
 
     #[test]
     fn the_last_reference_frees() {
-        let state = State::new(true);
+        let state = State::new(true, false);
         assert!(state.is_local());
         assert_eq!(state.start(), Start::Poll);
         assert_eq!(state.detach(), Detach::Released);
-        assert_eq!(state.complete(false), Complete::DropOutcome);
-        assert_eq!(state.complete(true), Complete::Free);
+        assert_eq!(state.complete(false, 0), Complete::DropOutcome);
+        assert_eq!(state.complete(true, 0), Complete::Free);
+    }
+
+    #[test]
+    fn references_of_an_owned_task_may_be_given_up_before_they_are_counted_here() {
+        let state = State::new(true, true);
+        // The handle's, and then that of a waker, both made by the owner.
+        assert_eq!(state.detach(), Detach::Released);
+        assert!(!state.release());
+        assert_eq!(state.references(), -2);
+        assert_eq!(state.wake(), Wake::Schedule);
+        state.take_notice();
+        // The live reference, the two from above, and one more.
+        assert_eq!(state.complete(true, 4), Complete::Released);
+        assert_eq!(state.references(), 1);
+        assert!(state.release());
+    }
+
+    #[test]
+    fn who_has_the_only_reference_of_an_owned_task_completes_it_alone() {
+        let state = State::new(true, true);
+        assert_eq!(state.detach(), Detach::Released);
+        assert_eq!(state.complete(false, 2), Complete::DropOutcome);
+        assert_eq!(state.complete(true, 2), Complete::Free);
     }
 
     #[test]

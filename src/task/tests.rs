@@ -14,11 +14,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 #[derive(Default)]
-struct Queue(Mutex<VecDeque<Runnable>>);
+struct Queue(Mutex<VecDeque<Runnable>>, Mutex<Vec<Notice>>);
 
 impl Schedule for Queue {
     fn schedule(&self, task: Runnable) {
         self.0.lock().unwrap().push_back(task);
+    }
+
+    fn notice(&self, notice: Notice) {
+        self.1.lock().unwrap().push(notice);
     }
 }
 
@@ -39,7 +43,7 @@ impl Spawn for Rt {
 
 impl Rt {
     fn new() -> Self {
-        Self(Home::new_local(Queue::default(), HookSet::new(None)))
+        Self(Home::new_owned(Queue::default(), HookSet::new(None)))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
@@ -55,6 +59,9 @@ impl Rt {
     }
 
     fn step(&self) -> bool {
+        let notices = std::mem::take(&mut *self.0.1.lock().unwrap());
+        let woken: Vec<_> = notices.into_iter().filter_map(Notice::take).collect();
+        self.0.0.lock().unwrap().extend(woken);
         let next = self.0.0.lock().unwrap().pop_front();
         match next.map(Runnable::run) {
             None => return false,
@@ -111,6 +118,7 @@ fn the_output_arrives_and_the_cell_goes() {
     assert_eq!(rt.0.live_tasks(), 0);
     assert_eq!(outcome(&mut handle).unwrap(), "out");
     drop(handle);
+    rt.0.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1, "the cell is freed");
 }
 
@@ -151,6 +159,7 @@ fn an_output_that_nobody_wants_is_dropped_by_the_runner_whatever_it_does() {
     drop(rt.spawn(async { PanicOnDrop }));
     rt.run();
     assert_eq!(rt.0.live_tasks(), 0);
+    rt.0.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1);
 }
 
@@ -272,6 +281,7 @@ fn more_than_a_million_wakers_of_one_task() {
     handle.abort();
     rt.run();
     drop(handle);
+    rt.0.retire();
     assert_eq!(Arc::strong_count(&rt.0), 2, "the wakers keep the cell");
     for waker in keep.take() {
         waker.wake();
@@ -296,7 +306,7 @@ fn hooks_hear_of_a_task_in_order() {
         }
     }
     let log = Arc::new(Log::default());
-    let rt = Rt(Home::new_local(Queue::default(), HookSet::new(Some(log.clone()))));
+    let rt = Rt(Home::new_owned(Queue::default(), HookSet::new(Some(log.clone()))));
     let handle = rt.spawn(std::future::pending::<()>());
     rt.run();
     handle.abort();
@@ -318,7 +328,7 @@ fn a_hook_that_panics_is_not_called_again_and_hurts_nobody() {
         }
     }
     let broken = Arc::new(Broken(AtomicUsize::new(0)));
-    let rt = Rt(Home::new_local(Queue::default(), HookSet::new(Some(broken.clone()))));
+    let rt = Rt(Home::new_owned(Queue::default(), HookSet::new(Some(broken.clone()))));
     let mut first = rt.spawn(async { 1 });
     let mut second = rt.spawn(async { 2 });
     rt.run();

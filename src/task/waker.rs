@@ -1,6 +1,7 @@
 //! Counted references to a task, and the wakers made of them.
 
-use super::cell::Header;
+use super::cell::{self, Header};
+use super::notice::Notice;
 use super::run::Runnable;
 use super::state::{Wake, WakeOwned};
 use std::mem::ManuallyDrop;
@@ -35,7 +36,7 @@ impl TaskRef {
     /// The cell is alive, and stays so during the call.
     pub(super) unsafe fn retain(header: NonNull<Header>) -> Self {
         // SAFETY: the caller's word.
-        unsafe { header.as_ref() }.state.retain();
+        retain(unsafe { header.as_ref() });
         Self(header)
     }
 
@@ -51,20 +52,51 @@ impl TaskRef {
 
     /// Asks the task to end; see [`AbortHandle::abort`](super::AbortHandle::abort).
     pub(super) fn abort(&self) {
-        if self.header().state.abort() == Wake::Schedule {
-            // SAFETY: the transition made a `Runnable`, and it is ours.
-            schedule(unsafe { Runnable::from_raw(self.0) }, self.header());
+        let header = self.header();
+        if header.home.is_owner_here() {
+            header.state.set_aborted();
+            self.wake_owned();
+        } else if header.state.abort() == Wake::Schedule {
+            self.schedule();
         }
     }
 
+    #[inline]
     fn wake_by_ref(&self) {
-        if self.header().state.wake() == Wake::Schedule {
+        let header = self.header();
+        if header.home.is_owner_here() {
+            self.wake_owned();
+        } else if header.state.wake() == Wake::Schedule {
+            self.schedule();
+        }
+    }
+
+    /// Wakes the task on the thread of its owner.
+    #[inline]
+    fn wake_owned(&self) {
+        if self.header().own.claim() {
+            // SAFETY: the claim made a `Runnable`, and it is ours.
+            schedule(unsafe { Runnable::from_raw(self.0) }, self.header());
+        }
+    }
+
+    /// Sees to it that the task is queued; the caller's transition has set `SCHEDULED`.
+    fn schedule(&self) {
+        if self.header().home.is_owned() {
+            give_notice(Notice::new(self.clone()), self.header());
+        } else {
             // SAFETY: the transition made a `Runnable`, and it is ours.
             schedule(unsafe { Runnable::from_raw(self.0) }, self.header());
         }
     }
 
+    #[inline]
     fn wake(self) {
+        if self.header().home.is_owned() {
+            // On another thread the reference keeps the cell, and with it the home, until that is
+            // left.
+            return self.wake_by_ref();
+        }
         let this = ManuallyDrop::new(self);
         match this.header().state.wake_owned() {
             WakeOwned::Schedule => {
@@ -74,7 +106,7 @@ impl TaskRef {
             }
             WakeOwned::Released => {}
             // SAFETY: the transition gave up the last reference, which was ours.
-            WakeOwned::Free => unsafe { (this.header().vtable.free)(this.0) },
+            WakeOwned::Free => unsafe { cell::free(this.0) },
         }
     }
 }
@@ -82,7 +114,7 @@ impl TaskRef {
 impl Clone for TaskRef {
     #[inline]
     fn clone(&self) -> Self {
-        self.header().state.retain();
+        retain(self.header());
         Self(self.0)
     }
 }
@@ -90,20 +122,43 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     #[inline]
     fn drop(&mut self) {
-        if self.header().state.release() {
-            // SAFETY: that was the last reference.
-            unsafe { (self.header().vtable.free)(self.0) };
+        let header = self.header();
+        if header.home.is_owner_here() && header.own.release() {
+            return;
         }
+        if header.state.release() {
+            // SAFETY: that was the last reference.
+            unsafe { cell::free(self.0) };
+        }
+    }
+}
+
+/// Counts one more reference, in the word that the present thread may write.
+#[inline]
+fn retain(header: &Header) {
+    if !(header.home.is_owner_here() && header.own.retain()) {
+        header.state.retain();
     }
 }
 
 /// Hands a woken task to its home. The caller's reference keeps both alive meanwhile.
 #[inline]
 fn schedule(task: Runnable, header: &Header) {
-    if !header.home.hooks.is_empty() {
+    tell_of_wake(header);
+    header.home.schedule(task);
+}
+
+/// The same, for a thread that is not the owner.
+fn give_notice(notice: Notice, header: &Header) {
+    tell_of_wake(header);
+    header.home.notice(notice);
+}
+
+#[inline]
+fn tell_of_wake(header: &Header) {
+    if !header.home.hooks.is_empty() && !header.state.is_root() {
         header.tell(|hooks, info| hooks.on_wake(info));
     }
-    header.home.schedule(task);
 }
 
 /// Calls `f` with a waker for the task that is about to be polled.

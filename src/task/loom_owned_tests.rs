@@ -1,0 +1,362 @@
+//! Owned homes: the owner runs its tasks without read-modify-writes while other threads wake, abort,
+//! join and drop them.
+
+use super::*;
+use crate::hooks::HookSet;
+use crate::primitives::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, thread};
+use std::collections::VecDeque;
+use std::future::{Future, pending, poll_fn};
+use std::num::NonZeroU64;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc as StdArc;
+use std::task::{Context, Poll, Waker};
+
+use Ordering::Relaxed;
+
+/// What an owner's scheduler has: a queue of its own, and an inbox that closes.
+struct Shard {
+    own: ThreadBound<VecDeque<Runnable>>,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    tasks: Vec<Runnable>,
+    notices: Vec<Notice>,
+    closed: bool,
+}
+
+impl Schedule for Shard {
+    fn schedule(&self, task: Runnable) {
+        let Err(task) = self.own.with(task, |queue, task| queue.push_back(task)) else { return };
+        self.inbox.lock().tasks.push(task);
+    }
+
+    fn notice(&self, notice: Notice) {
+        let mut inbox = self.inbox.lock();
+        if !inbox.closed {
+            inbox.notices.push(notice);
+            return;
+        }
+        drop(inbox);
+        drop(notice);
+    }
+}
+
+#[derive(Clone)]
+struct Rt(StdArc<Home<Shard>>);
+
+impl Spawn for Rt {
+    fn place(&self) -> Placement {
+        Placement::new(&self.0, TaskId::from_raw(NonZeroU64::MIN))
+    }
+
+    fn submit(&self, task: Runnable) {
+        match self.0.admit(task) {
+            Ok(task) => self.0.schedule(task),
+            Err(task) => drop(task),
+        }
+    }
+}
+
+impl Rt {
+    fn new() -> Self {
+        let own = ThreadBound::new(VecDeque::new());
+        let shard = Shard { own, inbox: Mutex::new(Inbox::default()) };
+        Self(Home::new_owned(shard, HookSet::new(None)))
+    }
+
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn(self, future, Location::caller())
+    }
+
+    fn pop(&self) -> Option<Runnable> {
+        self.0.own.with((), |queue, ()| queue.pop_front()).unwrap()
+    }
+
+    /// Runs what there is until nothing is, on the owner's thread.
+    fn run(&self) {
+        loop {
+            let (tasks, notices) = {
+                let mut inbox = self.0.inbox.lock();
+                (std::mem::take(&mut inbox.tasks), std::mem::take(&mut inbox.notices))
+            };
+            let woken = notices.into_iter().filter_map(Notice::take);
+            tasks.into_iter().chain(woken).for_each(|task| self.0.schedule(task));
+            let Some(task) = self.pop() else { return };
+            if let Ran::Again(task) = task.run() {
+                self.0.schedule(task);
+            }
+        }
+    }
+
+    /// What a scheduler does at its end.
+    fn shut_down(&self) {
+        self.0.close();
+        self.run();
+        while self.0.live_tasks() > 0 {
+            thread::yield_now();
+            self.run();
+        }
+        let mut inbox = self.0.inbox.lock();
+        inbox.closed = true;
+        let left = std::mem::take(&mut inbox.notices);
+        drop(inbox);
+        drop(left);
+        self.0.retire();
+    }
+}
+
+/// Nothing of a runtime that has ended is left once its last reference goes.
+fn assert_freed(rt: Rt) {
+    assert_eq!(StdArc::strong_count(&rt.0), 1, "a cell was leaked");
+}
+
+/// Counts its drops, all of which have to be on the owner's thread.
+struct Counted(Arc<AtomicUsize>, thread::ThreadId);
+
+impl Counted {
+    fn new(drops: &Arc<AtomicUsize>) -> Self {
+        Self(drops.clone(), thread::current().id())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        assert_eq!(thread::current().id(), self.1);
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+struct Scene {
+    rt: Rt,
+    handle: JoinHandle<()>,
+    flag: Arc<AtomicBool>,
+    waker: Waker,
+    drops: Arc<AtomicUsize>,
+}
+
+/// A task that was polled once and waits for a flag, which is set without any ordering; its waker is
+/// in our hands.
+fn waiting_task() -> Scene {
+    let rt = Rt::new();
+    let flag = Arc::new(AtomicBool::new(false));
+    let slot = Arc::new(Mutex::new(None));
+    let drops = Arc::new(AtomicUsize::new(0));
+    let (seen, left, counted) = (flag.clone(), slot.clone(), Counted::new(&drops));
+    let handle = rt.spawn(async move {
+        let _counted = counted;
+        poll_fn(|cx| {
+            if seen.load(Relaxed) {
+                return Poll::Ready(());
+            }
+            left.lock().get_or_insert_with(|| cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    });
+    rt.run();
+    let waker = slot.lock().take().unwrap();
+    Scene { rt, handle, flag, waker, drops }
+}
+
+fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+    Pin::new(handle).poll(&mut Context::from_waker(waker))
+}
+
+/// A wake from elsewhere against the owner, which wakes and polls the task meanwhile: the news is
+/// seen, and the task ends once.
+fn news_from_elsewhere(by_value: bool) {
+    loom::model(move || {
+        let scene = waiting_task();
+        let other = {
+            let (flag, waker) = (scene.flag.clone(), scene.waker.clone());
+            thread::spawn(move || {
+                flag.store(true, Relaxed);
+                if by_value {
+                    waker.wake();
+                } else {
+                    waker.wake_by_ref();
+                }
+            })
+        };
+        scene.waker.wake();
+        scene.rt.run();
+        other.join().unwrap();
+        scene.rt.run();
+        assert!(scene.handle.is_finished(), "the wake was lost");
+        assert_eq!(scene.drops.load(Relaxed), 1);
+        drop(scene.handle);
+        scene.rt.shut_down();
+        assert_freed(scene.rt);
+    });
+}
+
+#[test]
+fn loom_owned_news_from_elsewhere() {
+    news_from_elsewhere(false);
+}
+
+#[test]
+fn loom_owned_news_from_elsewhere_by_a_last_wake() {
+    news_from_elsewhere(true);
+}
+
+#[test]
+fn loom_owned_two_others_wake_at_once() {
+    loom::model(|| {
+        let scene = waiting_task();
+        let others = [(); 2].map(|()| {
+            let (flag, waker) = (scene.flag.clone(), scene.waker.clone());
+            thread::spawn(move || {
+                flag.store(true, Relaxed);
+                waker.wake();
+            })
+        });
+        drop(scene.waker);
+        scene.rt.run();
+        for other in others {
+            other.join().unwrap();
+        }
+        scene.rt.run();
+        assert!(scene.handle.is_finished(), "the wake was lost");
+        drop(scene.handle);
+        scene.rt.shut_down();
+        assert_freed(scene.rt);
+    });
+}
+
+/// References made by the owner and given up elsewhere, and the other way round, against the end of
+/// the task: the cell is freed once, after the last.
+#[test]
+fn loom_owned_references_against_the_end() {
+    loom::model(|| {
+        let scene = waiting_task();
+        let other = {
+            let (waker, more) = (scene.waker.clone(), scene.waker.clone());
+            thread::spawn(move || {
+                let kept = waker.clone();
+                drop(waker);
+                drop(more);
+                kept
+            })
+        };
+        scene.flag.store(true, Relaxed);
+        scene.waker.wake();
+        scene.rt.run();
+        assert!(scene.handle.is_finished());
+        drop(scene.handle);
+        scene.rt.shut_down();
+        let kept = other.join().unwrap();
+        assert_eq!(StdArc::strong_count(&scene.rt.0), 2, "it keeps the cell");
+        drop(kept);
+        assert_freed(scene.rt);
+    });
+}
+
+#[test]
+fn loom_owned_handle_dropped_elsewhere_while_the_task_completes() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let Scene { rt, mut handle, flag, waker, drops } = waiting_task();
+        assert!(poll(&mut handle, Waker::noop()).is_pending());
+        let other = thread::spawn(move || drop(handle));
+        flag.store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        other.join().unwrap();
+        assert_eq!(drops.load(Relaxed), 1);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_owned_join_elsewhere() {
+    loom::model(|| {
+        let Scene { rt, handle, flag, waker, .. } = waiting_task();
+        let other = thread::spawn(move || loom::future::block_on(handle).unwrap());
+        flag.store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        other.join().unwrap();
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_owned_abort_elsewhere_against_a_wake() {
+    loom::model(|| {
+        let mut scene = waiting_task();
+        let abort = scene.handle.abort_handle();
+        let other = thread::spawn(move || abort.abort());
+        scene.waker.wake();
+        scene.rt.run();
+        other.join().unwrap();
+        scene.rt.run();
+        let Poll::Ready(Err(error)) = poll(&mut scene.handle, Waker::noop()) else {
+            panic!("the abort was lost");
+        };
+        assert!(error.is_cancelled());
+        assert_eq!(scene.drops.load(Relaxed), 1, "dropped once, and here");
+        drop(scene.handle);
+        scene.rt.shut_down();
+        assert_freed(scene.rt);
+    });
+}
+
+#[test]
+fn loom_owned_waker_outlives_the_runtime() {
+    loom::model(|| {
+        let Scene { rt, handle, waker, drops, .. } = waiting_task();
+        drop(handle);
+        let other = thread::spawn(move || {
+            let another = waker.clone();
+            waker.wake();
+            another.wake_by_ref();
+        });
+        rt.shut_down();
+        assert_eq!(drops.load(Relaxed), 1, "here, whoever wakes it");
+        other.join().unwrap();
+        assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_owned_spawn_elsewhere_against_shutdown() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let other = {
+            let rt = rt.clone();
+            thread::spawn(move || drop(rt.spawn(pending::<()>())))
+        };
+        rt.shut_down();
+        other.join().unwrap();
+        assert_eq!(rt.0.live_tasks(), 0);
+        assert_freed(rt);
+    });
+}
+
+/// As above, where the runtime's end may be the end of the home, and the spawn has the last word.
+#[test]
+fn loom_owned_the_last_cell_frees_the_home() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let watch = StdArc::downgrade(&rt.0);
+        let other = {
+            let rt = rt.clone();
+            thread::spawn(move || drop(rt.spawn(async {})))
+        };
+        rt.shut_down();
+        drop(rt);
+        other.join().unwrap();
+        assert_eq!(watch.strong_count(), 0);
+    });
+}

@@ -13,6 +13,9 @@ pub(super) struct Schedule {
     choices: Vec<u32>,
 }
 
+/// So many places are tried with a choice by itself.
+const SINGLES: usize = 100;
+
 /// The places that a schedule may have as text, so that a typing error does not ask for memory
 /// without end.
 const MOST_PLACES: usize = 1_000_000;
@@ -39,10 +42,30 @@ impl Schedule {
     ///
     /// Parts of the list are made ordinary, all of it first, then halves, and so on down to single
     /// choices, as Zeller and Hildebrandt do ("Simplifying and Isolating Failure-Inducing Input",
-    /// 2002).
+    /// 2002). Where that ends with several choices, each of the first by itself is tried, as one choice
+    /// may do what two did that shifted each other's places.
     pub(super) fn shorten(self, attempts: u32, mut fails: impl FnMut(&Self) -> bool) -> Self {
-        let mut best = self;
         let left = Cell::new(attempts);
+        let places = self.choices.len().min(SINGLES);
+        let best = self.lower(&left, &mut fails);
+        if best.unusual() < 2 {
+            return best;
+        }
+        let singles = (1..=2).flat_map(|choice| (0..places).map(move |place| (place, choice)));
+        for (place, choice) in singles.take(left.get() as usize) {
+            let mut choices = vec![0; place + 1];
+            choices[place] = choice;
+            let single = Self::new(choices);
+            if fails(&single) {
+                return single;
+            }
+        }
+        best
+    }
+
+    /// Makes choices ordinary or lower as long as `fails` still holds and attempts are left.
+    fn lower(self, left: &Cell<u32>, fails: &mut impl FnMut(&Self) -> bool) -> Self {
+        let mut best = self;
         let mut try_out = |best: &mut Self, change: &dyn Fn(&mut [u32])| {
             let mut changed = best.choices.clone();
             change(&mut changed);
@@ -133,6 +156,15 @@ mod tests {
         let short = long.shorten(500, |schedule| fails(schedule, &[(3, 2), (60, 1)]));
         assert_eq!(short.to_string(), "3=2,60=1");
         assert_eq!(short.unusual(), 2);
+    }
+
+    #[test]
+    fn one_choice_is_found_that_two_were_in_the_way_of() {
+        let both = Schedule::new(vec![0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
+        let fails = |schedule: &Schedule| {
+            schedule.choices.get(10) == Some(&2) || schedule.choices.starts_with(&[0, 1, 0, 2])
+        };
+        assert_eq!(both.shorten(100, fails).to_string(), "10=2");
     }
 
     #[test]

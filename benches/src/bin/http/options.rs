@@ -14,8 +14,8 @@ What a request, or an idle connection, costs small HTTP servers, each pinned to 
 
   --workload NAMES        of plain, json, pipelined, idle (all)
   --only NAMES            of the servers below (all)
-  --rounds N              how often each server is measured (7)
-  --seconds N             how long each time, after one second of warm-up (4)
+  --rounds N              how often each server is measured (5)
+  --seconds N             how long each time, after one second of warm-up (3)
   --connections NUMBERS   connections of wrk, one table for each (64,256)
   --idle-connections N    connections of the workload idle (10000)
   --csv PATH              also write workload,runtime,metric,median,min,max
@@ -62,8 +62,8 @@ impl Default for Options {
         Self {
             workloads: Workload::ALL.into(),
             servers: SERVERS.into(),
-            rounds: 7,
-            seconds: 4,
+            rounds: 5,
+            seconds: 3,
             connections: vec![64, 256],
             idle_connections: 10_000,
             csv: None,

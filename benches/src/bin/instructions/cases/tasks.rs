@@ -4,6 +4,7 @@ use super::{Case, MANY, rt};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::task::{Poll, Waker};
 use std::thread::LocalKey;
 
@@ -31,6 +32,12 @@ pub(crate) const CASES: &[Case] = &[
                 }
             })
         },
+    },
+    Case {
+        name: "spawn_join_large",
+        meaning: "the same from the root with a future of 4 KiB, as those of connections may be",
+        count: 10_000,
+        run: |n| rt::block_on(spawn_join_large(n)),
     },
     Case {
         name: "spawn_1000",
@@ -98,6 +105,20 @@ pub(crate) const CASES: &[Case] = &[
 async fn spawn_join(n: usize) {
     for i in 0..n {
         black_box(rt::spawn(async move { i }).await.unwrap());
+    }
+}
+
+async fn spawn_join_large(n: usize) {
+    for i in 0..n {
+        let large = async move {
+            let mut buffer = MaybeUninit::<[u8; 4096]>::uninit();
+            // It is there across the await, so it is in the future; nobody writes it.
+            black_box(&mut buffer);
+            rt::yield_now().await;
+            black_box(&mut buffer);
+            i
+        };
+        black_box(rt::spawn(large).await.unwrap());
     }
 }
 

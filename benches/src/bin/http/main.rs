@@ -2,7 +2,11 @@
 //!
 //! See benches/README.md for what is measured and how.
 
+#[cfg(feature = "peer-actix")]
+mod actix_server;
 mod answers;
+#[cfg(feature = "peer-axum")]
+mod axum_server;
 mod client;
 mod floor;
 mod hyper_server;
@@ -32,6 +36,10 @@ const READY: &str = "listening on http://";
 const SERVERS: &[&str] = &[
     "floor",
     "hyper",
+    #[cfg(feature = "peer-axum")]
+    "axum",
+    #[cfg(feature = "peer-actix")]
+    "actix-web",
     "mainspring",
     #[cfg(feature = "peer-may")]
     "may_minihttp",
@@ -80,6 +88,10 @@ fn serve(served: &Served) -> Result<(), Failure> {
     println!("{READY}{}", listener.local_addr()?);
     match server.as_str() {
         "hyper" => Ok(hyper_server::serve(listener)?),
+        #[cfg(feature = "peer-axum")]
+        "axum" => Ok(axum_server::serve(listener)?),
+        #[cfg(feature = "peer-actix")]
+        "actix-web" => Ok(actix_server::serve(listener, *keep_alive)?),
         #[cfg(feature = "peer-ntex")]
         "ntex" => Ok(ntex_server::serve_router(listener, *keep_alive)?),
         #[cfg(feature = "peer-ntex")]

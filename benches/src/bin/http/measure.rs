@@ -6,24 +6,31 @@ use super::results::{self, Measured, Results};
 use super::workload::Workload;
 use super::{Failure, READY, client, idle};
 use mainspring_benches::process::Pinned;
+use std::slice;
 
 /// Longer than any measurement takes.
 const KEEP_ALIVE_SECONDS: u64 = 3600;
 
 pub(crate) fn measure(options: &Options, descriptors: u64) -> Result<(), Failure> {
     let mut all: Vec<Results> = Vec::new();
-    for &workload in &options.workloads {
+    let runs = options.workloads.iter().flat_map(|&workload| {
         let connections = match workload {
-            Workload::Idle => options.idle_connections,
-            _ => options.connections,
+            Workload::Idle => slice::from_ref(&options.idle_connections),
+            _ => &options.connections,
         };
+        connections.iter().map(move |&connections| (workload, connections))
+    });
+    for (workload, connections) in runs {
         let mut results = Results::new(workload, connections, &options.servers);
         for round in 0..options.rounds {
             // Each round begins with another one, so that none always follows the same neighbour.
             for turn in 0..options.servers.len() {
                 let at = (round + turn) % options.servers.len();
-                let measured = measure_once(options, workload, options.servers[at], descriptors)
-                    .map_err(|error| format!("{workload:?}, {}: {error}", options.servers[at]))?;
+                let measured =
+                    measure_once(options, workload, connections, options.servers[at], descriptors)
+                        .map_err(|error| {
+                            format!("{workload:?}, {}: {error}", options.servers[at])
+                        })?;
                 eprintln!("round {}: {}", round + 1, results.add(at, measured));
             }
         }
@@ -40,6 +47,7 @@ pub(crate) fn measure(options: &Options, descriptors: u64) -> Result<(), Failure
 fn measure_once(
     options: &Options,
     workload: Workload,
+    connections: usize,
     server: &str,
     descriptors: u64,
 ) -> Result<Measured, Failure> {
@@ -51,13 +59,16 @@ fn measure_once(
     let (server, address) = Pinned::start(options.server_core, &command, READY)?;
     let answer_bytes = client::check_answer(&address, workload.answer())?;
     if workload == Workload::Idle {
-        let count = options.idle_connections;
-        let compared =
-            idle::bytes_per_connection(server, &address, count, descriptors, workload.answer())?;
+        let compared = idle::bytes_per_connection(
+            server,
+            &address,
+            connections,
+            descriptors,
+            workload.answer(),
+        )?;
         return Ok(Measured { compared, requests_per_second: None, answer_bytes });
     }
-    let (core, connections) = (options.load_core, options.connections);
-    let load = Load { core, connections, workload, address, answer_bytes };
+    let load = Load { core: options.load_core, connections, workload, address, answer_bytes };
     load.run(1)?;
     let before = server.cpu_time()?;
     let loaded = load.run(options.seconds)?;

@@ -8,15 +8,15 @@ use std::time::Duration;
 const HELP: &str = "\
 What a request, or an idle connection, costs small HTTP servers, each pinned to one core.
 
-  http [--workload NAME,…] [--only NAME,…] [--rounds N] [--seconds N] [--connections N]
+  http [--workload NAME,…] [--only NAME,…] [--rounds N] [--seconds N] [--connections N,…]
        [--idle-connections N] [--csv PATH] [--server-core N] [--load-core N]
   http serve NAME [--port N] [--keep-alive SECONDS]
 
   --workload NAMES        of plain, json, pipelined, idle (all)
   --only NAMES            of the servers below (all)
-  --rounds N              how often each server is measured (7)
-  --seconds N             how long each time, after one second of warm-up (4)
-  --connections N         connections of wrk (64)
+  --rounds N              how often each server is measured (5)
+  --seconds N             how long each time, after one second of warm-up (3)
+  --connections NUMBERS   connections of wrk, one table for each (64,256)
   --idle-connections N    connections of the workload idle (10000)
   --csv PATH              also write workload,runtime,metric,median,min,max
   --server-core N         where the server runs (0)
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     pub(crate) servers: Vec<&'static str>,
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
-    pub(crate) connections: usize,
+    pub(crate) connections: Vec<usize>,
     pub(crate) idle_connections: usize,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) server_core: usize,
@@ -62,9 +62,9 @@ impl Default for Options {
         Self {
             workloads: Workload::ALL.into(),
             servers: SERVERS.into(),
-            rounds: 7,
-            seconds: 4,
-            connections: 64,
+            rounds: 5,
+            seconds: 3,
+            connections: vec![64, 256],
             idle_connections: 10_000,
             csv: None,
             server_core: 0,
@@ -92,7 +92,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, 
             "--only" => options.servers = servers(&value()?)?,
             "--rounds" => options.rounds = usize::try_from(number(value()?)?)?.max(1),
             "--seconds" => options.seconds = number(value()?)?.max(1),
-            "--connections" => options.connections = usize::try_from(number(value()?)?)?.max(1),
+            "--connections" => options.connections = counts(&value()?)?,
             "--idle-connections" => {
                 options.idle_connections = usize::try_from(number(value()?)?)?.max(1);
             }
@@ -111,6 +111,14 @@ fn workloads(names: &str) -> Result<Vec<Workload>, Failure> {
             .ok_or_else(|| format!("--workload {name}: no such workload (see --help)").into())
     };
     names.split(',').map(named).collect()
+}
+
+fn counts(numbers: &str) -> Result<Vec<usize>, Failure> {
+    let count = |number: &str| match number.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("--connections {number}: not a number of connections").into()),
+    };
+    numbers.split(',').map(count).collect()
 }
 
 /// In the order of [`SERVERS`], whatever that of the names.
@@ -141,6 +149,16 @@ mod tests {
         assert!(parsed("--workload plane").is_err());
         assert!(parsed("--only hyperr").is_err());
         assert!(parsed("--rounds many").is_err());
+    }
+
+    #[test]
+    fn numbers_of_connections_are_a_list() {
+        let Ok(Command::Measure(options)) = parsed("--connections 1,256") else {
+            panic!("not understood");
+        };
+        assert_eq!(options.connections, [1, 256]);
+        assert!(parsed("--connections 64,0").is_err());
+        assert!(parsed("--connections 64,").is_err());
     }
 
     #[test]

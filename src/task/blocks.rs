@@ -4,11 +4,21 @@ use super::thread::ThreadBound;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
-/// All sizes are rounded up to a multiple of this, as the allocators do that most programs have.
+/// Sizes are rounded up so that they end [`ROOM`] before a multiple of this, which is what glibc's
+/// allocator has in its blocks.
 const STEP: usize = 16;
 
+/// What such an allocator takes of each block.
+const ROOM: usize = 8;
+
 /// Blocks of up to so many bytes are kept.
-const LARGEST: usize = 512;
+const LARGEST: usize = size(CLASSES - 1);
+
+/// So many lists there are; the first stays empty.
+const CLASSES: usize = 33;
+
+/// Blocks of more than this are not kept.
+const ALIGN: usize = align_of::<usize>();
 
 /// So many bytes are kept at the most: 64 KiB.
 ///
@@ -55,7 +65,7 @@ impl Kept {
 /// INVARIANT: each list holds blocks that were allocated with the layout of its class, and that are
 /// nobody's; `bytes` is their sum.
 struct Blocks {
-    free: [Option<NonNull<Free>>; LARGEST / STEP],
+    free: [Option<NonNull<Free>>; CLASSES],
     bytes: usize,
     most: usize,
 }
@@ -71,10 +81,10 @@ unsafe impl Send for Blocks {}
 /// The layout that a block for a `T` is allocated with.
 pub(super) const fn layout_of<T>() -> Layout {
     let layout = Layout::new::<T>();
-    if layout.align() > STEP || layout.size() > LARGEST {
+    if layout.align() > ALIGN || layout.size() > LARGEST {
         return layout;
     }
-    match Layout::from_size_align(layout.size().next_multiple_of(STEP), STEP) {
+    match Layout::from_size_align(size(class(layout)), ALIGN) {
         Ok(rounded) => rounded,
         Err(_) => layout,
     }
@@ -82,13 +92,18 @@ pub(super) const fn layout_of<T>() -> Layout {
 
 /// Which list has the blocks of this layout; past the last one if none has.
 #[inline]
-fn class(layout: Layout) -> usize {
-    if layout.align() > STEP { usize::MAX } else { layout.size().wrapping_sub(1) / STEP }
+const fn class(layout: Layout) -> usize {
+    if layout.align() > ALIGN { usize::MAX } else { (layout.size() + ROOM).div_ceil(STEP) }
+}
+
+/// The size of the blocks of a list.
+const fn size(class: usize) -> usize {
+    class * STEP - ROOM
 }
 
 impl Blocks {
     fn new(most: usize) -> Self {
-        Self { free: [None; LARGEST / STEP], bytes: 0, most }
+        Self { free: [None; CLASSES], bytes: 0, most }
     }
 
     /// Takes a block out.
@@ -117,7 +132,7 @@ impl Blocks {
         }
         let block = block.cast::<Free>();
         // SAFETY: by the caller's word it is free memory, which is large enough, as no cell is empty,
-        // and aligned to `STEP`.
+        // and aligned.
         unsafe { block.write(Free { next: *list }) };
         (*list, self.bytes) = (Some(block), bytes);
         true
@@ -132,7 +147,7 @@ impl Drop for Blocks {
                 // SAFETY: by the invariant they are free, and of this size.
                 unsafe {
                     next = block.as_ref().next;
-                    let layout = Layout::from_size_align_unchecked((class + 1) * STEP, STEP);
+                    let layout = Layout::from_size_align_unchecked(size(class), ALIGN);
                     dealloc(block.cast().as_ptr(), layout);
                 }
             }
@@ -147,16 +162,15 @@ mod tests {
 
     #[test]
     fn layouts_are_of_a_class_or_their_own() {
-        assert_eq!(layout_of::<[u8; 81]>(), Layout::from_size_align(96, 16).unwrap());
-        assert_eq!(layout_of::<[u64; 64]>().size(), LARGEST);
-        assert_eq!(layout_of::<[u8; 513]>(), Layout::new::<[u8; 513]>());
+        assert_eq!(layout_of::<[u64; 11]>(), Layout::from_size_align(88, 8).unwrap());
+        assert_eq!(layout_of::<[u8; 89]>(), Layout::from_size_align(104, 8).unwrap());
+        assert_eq!(layout_of::<[u64; 63]>().size(), LARGEST);
+        assert_eq!(layout_of::<[u8; 505]>(), Layout::new::<[u8; 505]>());
         #[repr(align(64))]
         struct Aligned(#[allow(dead_code)] [u8; 64]);
         assert_eq!(layout_of::<Aligned>(), Layout::new::<Aligned>());
-        assert!(
-            class(layout_of::<Aligned>()) > LARGEST
-                && class(layout_of::<[u8; 513]>()) >= LARGEST / STEP
-        );
+        assert!(class(layout_of::<Aligned>()) >= CLASSES);
+        assert!(class(layout_of::<[u8; 505]>()) >= CLASSES);
     }
 
     proptest! {

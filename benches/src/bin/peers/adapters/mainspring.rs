@@ -1,7 +1,4 @@
 //! mainspring, with its own channels, locks and timers.
-//!
-//! The runtime of several workers has its place here, beside the others; what differs is how it is
-//! built and how a task is spawned.
 
 use crate::facilities::AssertSend;
 use crate::runtime::{Channels, Locks, Runtime};
@@ -11,93 +8,126 @@ use mainspring::sync::{mpsc, oneshot};
 use mainspring::{JoinHandle, LocalBuilder, LocalRuntime};
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::net::TcpListener;
 use std::time::Duration;
+
+/// mainspring in one of its flavours.
+pub(crate) struct Mainspring<F>(PhantomData<F>);
+
+/// How it is built, and how a task is spawned. The runtime of several workers is another of these.
+pub(crate) trait Flavour: 'static {
+    fn run<F: Future<Output = ()> + 'static>(main: F);
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output>;
+}
 
 /// A `LocalRuntime`, by `spawn_local`.
 pub(crate) struct Local;
 
+impl Flavour for Local {
+    fn run<F: Future<Output = ()> + 'static>(main: F) {
+        run_local(local(), main);
+    }
+
+    #[inline]
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
+        mainspring::spawn_local(future)
+    }
+}
+
 /// The same by `spawn`, which asks for `Send`.
 pub(crate) struct LocalSend;
 
-/// The same with timers in steps of 50 µs, where the default is 1 ms.
+impl Flavour for LocalSend {
+    fn run<F: Future<Output = ()> + 'static>(main: F) {
+        run_local(local(), main);
+    }
+
+    #[inline]
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
+        // SAFETY: all of mainspring that the workloads use is `Send` and `Sync`.
+        mainspring::spawn(unsafe { AssertSend::new(future) })
+    }
+}
+
+/// A `LocalRuntime` with timers in steps of 50 µs, where the default is 1 ms.
 pub(crate) struct LocalFine;
+
+impl Flavour for LocalFine {
+    fn run<F: Future<Output = ()> + 'static>(main: F) {
+        run_local(local().timer_resolution(Duration::from_micros(50)), main);
+    }
+
+    #[inline]
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
+        mainspring::spawn_local(future)
+    }
+}
 
 /// Room for all jobs that a workload queues: else those beyond wait in their handles. The queues of the
 /// others have no bound.
 const BLOCKING_QUEUE: usize = 16_384;
 
-fn builder() -> LocalBuilder {
+fn local() -> LocalBuilder {
     LocalRuntime::builder().blocking_queue(BLOCKING_QUEUE)
 }
 
-fn spawn_send<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
-    // SAFETY: all of mainspring that the workloads use is `Send` and `Sync`.
-    mainspring::spawn(unsafe { AssertSend::new(future) })
+fn run_local(builder: LocalBuilder, main: impl Future<Output = ()> + 'static) {
+    let runtime = builder.build().expect("mainspring starts");
+    let main = runtime.spawn_local(main);
+    runtime.block_on(main).expect("it does not panic");
 }
 
-/// The runtimes differ in how they are built and how they spawn.
-macro_rules! runtime {
-    ($name:ty, $builder:expr, $spawn:expr) => {
-        impl Runtime for $name {
-            type Channels = MainspringSync;
-            type Locks = MainspringSync;
-            type Task<T: Send + 'static> = JoinHandle<T>;
+impl<F: Flavour> Runtime for Mainspring<F> {
+    type Channels = MainspringSync;
+    type Locks = MainspringSync;
+    type Task<T: Send + 'static> = JoinHandle<T>;
 
-            fn run<F: Future<Output = ()> + 'static>(main: F) {
-                let runtime = $builder.build().expect("mainspring starts");
-                runtime.block_on(async { $spawn(main).await.expect("it does not panic") });
-            }
+    fn run<M: Future<Output = ()> + 'static>(main: M) {
+        F::run(main);
+    }
 
-            #[inline]
-            fn spawn<F: Future<Output: Send + 'static> + 'static>(
-                future: F,
-            ) -> Self::Task<F::Output> {
-                $spawn(future)
-            }
+    #[inline]
+    fn spawn<T: Future<Output: Send + 'static> + 'static>(future: T) -> Self::Task<T::Output> {
+        F::spawn(future)
+    }
 
-            async fn join<T: Send + 'static>(task: Self::Task<T>) -> T {
-                task.await.expect("a task does not panic")
-            }
+    async fn join<T: Send + 'static>(task: Self::Task<T>) -> T {
+        task.await.expect("a task does not panic")
+    }
 
-            fn yield_now() -> impl Future<Output = ()> {
-                mainspring::yield_now()
-            }
+    fn yield_now() -> impl Future<Output = ()> {
+        mainspring::yield_now()
+    }
 
-            fn sleep(time: Duration) -> impl Future + 'static {
-                mainspring::time::sleep(time)
-            }
+    fn sleep(time: Duration) -> impl Future + 'static {
+        mainspring::time::sleep(time)
+    }
 
-            fn blocking<T: Send + 'static>(
-                job: impl FnOnce() -> T + Send + 'static,
-            ) -> impl Future<Output = T> + 'static {
-                let job = mainspring::spawn_blocking(job);
-                async { job.await.expect("a job does not panic") }
-            }
+    fn blocking<T: Send + 'static>(
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        let job = mainspring::spawn_blocking(job);
+        async { job.await.expect("a job does not panic") }
+    }
 
-            async fn serve_echo(listener: TcpListener, buffer: usize) -> io::Result<()> {
-                let listener = mainspring::net::TcpListener::from_std(listener)?;
+    async fn serve_echo(listener: TcpListener, buffer: usize) -> io::Result<()> {
+        let listener = mainspring::net::TcpListener::from_std(listener)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            drop(F::spawn(async move {
+                let mut buffer = vec![0; buffer];
                 loop {
-                    let (stream, _) = listener.accept().await?;
-                    stream.set_nodelay(true)?;
-                    drop($spawn(async move {
-                        let mut buffer = vec![0; buffer];
-                        loop {
-                            match stream.read(&mut buffer).await? {
-                                0 => return io::Result::Ok(()),
-                                count => stream.write_all(&buffer[..count]).await?,
-                            }
-                        }
-                    }));
+                    match stream.read(&mut buffer).await? {
+                        0 => return io::Result::Ok(()),
+                        count => stream.write_all(&buffer[..count]).await?,
+                    }
                 }
-            }
+            }));
         }
-    };
+    }
 }
-
-runtime!(Local, builder(), mainspring::spawn_local);
-runtime!(LocalSend, builder(), spawn_send);
-runtime!(LocalFine, builder().timer_resolution(Duration::from_micros(50)), mainspring::spawn_local);
 
 /// The channels and locks of mainspring.
 pub(crate) struct MainspringSync;

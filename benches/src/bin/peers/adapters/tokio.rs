@@ -4,6 +4,7 @@ use crate::facilities::AssertSend;
 use crate::runtime::{Channels, Locks, Runtime};
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::net::TcpListener;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,87 +12,99 @@ use tokio::runtime::Builder;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+/// tokio with one of its schedulers.
+pub(crate) struct Tokio<S>(PhantomData<S>);
+
+/// A scheduler of tokio.
+pub(crate) trait Scheduler: 'static {
+    fn builder() -> Builder;
+}
+
 /// The current-thread scheduler.
 pub(crate) struct CurrentThread;
 
+impl Scheduler for CurrentThread {
+    fn builder() -> Builder {
+        Builder::new_current_thread()
+    }
+}
+
 /// The multi-thread scheduler with two workers.
 pub(crate) struct TwoWorkers;
+
+impl Scheduler for TwoWorkers {
+    fn builder() -> Builder {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(2);
+        builder
+    }
+}
 
 /// The same with its unstable eager driver hand-off.
 #[cfg(feature = "tokio-eager")]
 pub(crate) struct TwoWorkersEager;
 
-/// The schedulers differ in how they are built only.
-macro_rules! runtime {
-    ($name:ty, $builder:expr) => {
-        impl Runtime for $name {
-            type Channels = TokioSync;
-            type Locks = TokioSync;
-            type Task<T: Send + 'static> = JoinHandle<T>;
-
-            fn run<F: Future<Output = ()> + 'static>(main: F) {
-                let runtime = $builder.enable_all().build().expect("tokio starts");
-                // SAFETY: all of tokio that the workloads use is `Send` and `Sync`.
-                let main = unsafe { AssertSend::new(main) };
-                runtime.block_on(async { tokio::spawn(main).await.expect("it does not panic") });
-            }
-
-            #[inline]
-            fn spawn<F: Future<Output: Send + 'static> + 'static>(
-                future: F,
-            ) -> Self::Task<F::Output> {
-                // SAFETY: all of tokio that the workloads use is `Send` and `Sync`.
-                tokio::spawn(unsafe { AssertSend::new(future) })
-            }
-
-            async fn join<T: Send + 'static>(task: Self::Task<T>) -> T {
-                task.await.expect("a task does not panic")
-            }
-
-            fn yield_now() -> impl Future<Output = ()> {
-                tokio::task::yield_now()
-            }
-
-            fn sleep(time: Duration) -> impl Future + 'static {
-                tokio::time::sleep(time)
-            }
-
-            fn blocking<T: Send + 'static>(
-                job: impl FnOnce() -> T + Send + 'static,
-            ) -> impl Future<Output = T> + 'static {
-                let job = tokio::task::spawn_blocking(job);
-                async { job.await.expect("a job does not panic") }
-            }
-
-            async fn serve_echo(listener: TcpListener, buffer: usize) -> io::Result<()> {
-                serve_echo(listener, buffer).await
-            }
-        }
-    };
+#[cfg(feature = "tokio-eager")]
+impl Scheduler for TwoWorkersEager {
+    fn builder() -> Builder {
+        let mut builder = TwoWorkers::builder();
+        builder.enable_eager_driver_handoff();
+        builder
+    }
 }
 
-runtime!(CurrentThread, Builder::new_current_thread());
-runtime!(TwoWorkers, Builder::new_multi_thread().worker_threads(2));
-#[cfg(feature = "tokio-eager")]
-runtime!(
-    TwoWorkersEager,
-    Builder::new_multi_thread().worker_threads(2).enable_eager_driver_handoff()
-);
+impl<S: Scheduler> Runtime for Tokio<S> {
+    type Channels = TokioSync;
+    type Locks = TokioSync;
+    type Task<T: Send + 'static> = JoinHandle<T>;
 
-async fn serve_echo(listener: TcpListener, buffer: usize) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    loop {
-        let (mut stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(async move {
-            let mut buffer = vec![0; buffer];
-            loop {
-                match stream.read(&mut buffer).await? {
-                    0 => return io::Result::Ok(()),
-                    count => stream.write_all(&buffer[..count]).await?,
+    fn run<F: Future<Output = ()> + 'static>(main: F) {
+        let runtime = S::builder().enable_all().build().expect("tokio starts");
+        // SAFETY: all of tokio that the workloads use is `Send` and `Sync`.
+        let main = unsafe { AssertSend::new(main) };
+        runtime.block_on(async { tokio::spawn(main).await.expect("it does not panic") });
+    }
+
+    #[inline]
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> Self::Task<F::Output> {
+        // SAFETY: all of tokio that the workloads use is `Send` and `Sync`.
+        tokio::spawn(unsafe { AssertSend::new(future) })
+    }
+
+    async fn join<T: Send + 'static>(task: Self::Task<T>) -> T {
+        task.await.expect("a task does not panic")
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        tokio::task::yield_now()
+    }
+
+    fn sleep(time: Duration) -> impl Future + 'static {
+        tokio::time::sleep(time)
+    }
+
+    fn blocking<T: Send + 'static>(
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        let job = tokio::task::spawn_blocking(job);
+        async { job.await.expect("a job does not panic") }
+    }
+
+    async fn serve_echo(listener: TcpListener, buffer: usize) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(async move {
+                let mut buffer = vec![0; buffer];
+                loop {
+                    match stream.read(&mut buffer).await? {
+                        0 => return io::Result::Ok(()),
+                        count => stream.write_all(&buffer[..count]).await?,
+                    }
                 }
-            }
-        });
+            });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use local_sync::{mpsc::bounded, oneshot};
 use std::cell::{RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 
-/// The channels of local-sync.
+/// The channels and the semaphore of local-sync.
 pub(crate) struct LocalSync;
 
 impl Channels for LocalSync {
@@ -42,9 +42,6 @@ impl Channels for LocalSync {
     }
 }
 
-/// The semaphore of local-sync.
-pub(crate) struct LocalSyncLocks;
-
 /// A mutex of one thread.
 pub(crate) struct LocalMutex {
     turn: Semaphore,
@@ -70,7 +67,7 @@ impl DerefMut for LocalGuard<'_> {
     }
 }
 
-impl Locks for LocalSyncLocks {
+impl Locks for LocalSync {
     type Mutex = LocalMutex;
     type Guard<'a> = LocalGuard<'a>;
     type Semaphore = Semaphore;

@@ -34,7 +34,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) const fn of<R: Runtime>(name: &'static str, threads: usize) -> Self {
-        Self { name, role: Role::Peer, threads, eager: false, start: start::<R> }
+        Self::new(name, threads, start::<R>)
+    }
+
+    pub(crate) const fn new(name: &'static str, threads: usize, start: fn(Workload, Plan)) -> Self {
+        Self { name, role: Role::Peer, threads, eager: false, start }
     }
 
     pub(crate) const fn role(mut self, role: Role) -> Self {

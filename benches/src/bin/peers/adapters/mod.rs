@@ -1,8 +1,11 @@
 //! The runtimes, an adapter each.
 
 mod compio;
+mod floor;
 mod glommio;
 mod mainspring;
+#[cfg(feature = "peer-may")]
+mod may;
 mod monoio;
 mod smol;
 mod tokio;
@@ -20,6 +23,7 @@ use ::monoio::{IoUringDriver, LegacyDriver};
 ///
 /// mainspring with two workers belongs behind the last of one thread, with [`Role::Ours`].
 pub(crate) const ALL: &[Entry] = &[
+    Entry::new("floor", 1, floor::start).role(Role::Floor),
     Entry::of::<Mainspring<Local>>("mainspring_local", 1).role(Role::Ours),
     Entry::of::<Mainspring<LocalSend>>("mainspring_send", 1).role(Role::Variant),
     Entry::of::<Mainspring<LocalFine>>("mainspring_50us", 1).role(Role::Variant),
@@ -30,6 +34,8 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<Glommio>("glommio", 1).eager(),
     Entry::of::<Compio<Polling>>("compio_poll", 1),
     Entry::of::<Compio<IoUring>>("compio_uring", 1),
+    #[cfg(feature = "peer-may")]
+    Entry::new("may", 1, may::start),
     Entry::of::<Tokio<TwoWorkers>>("tokio_mt2", 2),
     #[cfg(feature = "tokio-eager")]
     Entry::of::<Tokio<tokio::TwoWorkersEager>>("tokio_mt2_eager", 2),

@@ -11,13 +11,24 @@ use std::time::Duration;
 
 /// How many there are at once.
 pub(crate) const MANY: u64 = 200_000;
+/// How many sleeps one task has: glommio counts the wakers of a task up to 32,767.
+const SLEEPS_OF_TASK: u64 = 20_000;
 
-/// Bytes for each pending sleep in a box; the vector that holds the boxes is not counted.
+/// Bytes for each pending sleep in a box; the vectors that hold the boxes are not counted.
 pub(super) async fn sleeps<R: Runtime>() -> Metrics {
     warm_up::<R>().await;
-    let mut sleeps = Vec::with_capacity(MANY as usize);
     let before = resident();
-    for n in 0..MANY {
+    let mut in_vector = 0;
+    for _ in 0..MANY / SLEEPS_OF_TASK {
+        in_vector = R::join(R::spawn(async { pending_sleeps::<R>().await })).await;
+    }
+    bytes_of_each(resident() - before, in_vector)
+}
+
+/// Leaves sleeps behind that are armed. Returns what each takes in a vector, in bytes.
+async fn pending_sleeps<R: Runtime>() -> usize {
+    let mut sleeps = Vec::with_capacity(SLEEPS_OF_TASK as usize);
+    for n in 0..SLEEPS_OF_TASK {
         let mut sleep = Box::pin(R::sleep(Duration::from_secs(3600) + Duration::from_micros(n)));
         poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
         sleeps.push(sleep);
@@ -25,10 +36,9 @@ pub(super) async fn sleeps<R: Runtime>() -> Metrics {
             R::yield_now().await;
         }
     }
-    let grown = resident() - before;
-    let metrics = bytes_of_each(grown, size_of_item(&sleeps));
+    let in_vector = size_of_item(&sleeps);
     std::mem::forget(sleeps);
-    metrics
+    in_vector
 }
 
 /// Bytes for each task that has not been polled, with a future of 16 bytes; the vector that holds the
@@ -38,7 +48,7 @@ pub(super) async fn tasks<R: Runtime>() -> Metrics {
     let mut tasks = Vec::with_capacity(MANY as usize);
     let before = resident();
     for n in 0..MANY {
-        tasks.push(R::spawn(Idle { _first: n, _second: n }));
+        tasks.push(R::spawn(Idle::new(n)));
     }
     let grown = resident() - before;
     let metrics = bytes_of_each(grown, size_of_item(&tasks));
@@ -54,7 +64,8 @@ async fn warm_up<R: Runtime>() {
     resident();
 }
 
-fn resident() -> f64 {
+/// The memory of this process, in bytes.
+pub(crate) fn resident() -> f64 {
     resident_of(std::process::id()).expect("/proc is there") as f64
 }
 
@@ -66,10 +77,16 @@ fn size_of_item<T>(_: &[T]) -> usize {
     size_of::<T>()
 }
 
-/// Never ready.
-struct Idle {
+/// Never ready; 16 bytes.
+pub(crate) struct Idle {
     _first: u64,
     _second: u64,
+}
+
+impl Idle {
+    pub(crate) fn new(n: u64) -> Self {
+        Self { _first: n, _second: n }
+    }
 }
 
 impl Future for Idle {

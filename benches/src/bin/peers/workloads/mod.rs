@@ -5,15 +5,12 @@
 
 mod blocking;
 mod channels;
-mod echo;
-mod locks;
-mod memory;
-mod tasks;
-mod timers;
-mod wake;
-
-pub(crate) use echo::under_load;
-pub(crate) use wake::{Bell, latencies_of};
+pub(crate) mod echo;
+pub(crate) mod locks;
+pub(crate) mod memory;
+pub(crate) mod tasks;
+pub(crate) mod timers;
+pub(crate) mod wake;
 
 use crate::metrics::Metrics;
 use crate::plan::Plan;

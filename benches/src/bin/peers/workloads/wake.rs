@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How many wakes make a batch, whose median is taken, and how many batches, whose lowest.
 pub(crate) const BATCH: usize = 200;
-const BATCHES: usize = 20;
+pub(crate) const BATCHES: usize = 20;
 /// How long the waking thread spins before each wake, so that the other one surely sleeps.
 const REST: Duration = Duration::from_micros(50);
 

@@ -4,7 +4,6 @@ mod compio;
 mod floor;
 mod glommio;
 mod mainspring;
-#[cfg(feature = "peer-may")]
 mod may;
 mod monoio;
 mod smol;
@@ -34,7 +33,6 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<Glommio>("glommio", 1).eager(),
     Entry::of::<Compio<Polling>>("compio_poll", 1),
     Entry::of::<Compio<IoUring>>("compio_uring", 1),
-    #[cfg(feature = "peer-may")]
     Entry::new("may", 1, may::start),
     Entry::of::<Tokio<TwoWorkers>>("tokio_mt2", 2),
     #[cfg(feature = "tokio-eager")]

@@ -66,8 +66,10 @@ impl Connection {
     /// Whether it is open still.
     fn go_on(&mut self, poller: &OwnedFd, data: EventData, buffer: &mut [u8]) -> io::Result<bool> {
         if !self.left.is_empty() {
-            let written = written(self.stream.write(&self.left))?;
-            self.left.drain(..written);
+            let Some(count) = unless_blocked(self.stream.write(&self.left)) else {
+                return Ok(false);
+            };
+            self.left.drain(..count);
             if self.left.is_empty() {
                 epoll::modify(poller, &self.stream, data, EventFlags::IN)?;
             }
@@ -75,11 +77,15 @@ impl Connection {
         }
         let count = match self.stream.read(buffer) {
             Ok(0) => return Ok(false),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-            Err(error) => return Err(error),
+            read => unless_blocked(read),
         };
-        let written = written(self.stream.write(&buffer[..count]))?;
+        let Some(count) = count else { return Ok(false) };
+        if count == 0 {
+            return Ok(true);
+        }
+        let Some(written) = unless_blocked(self.stream.write(&buffer[..count])) else {
+            return Ok(false);
+        };
         if written < count {
             self.left.extend_from_slice(&buffer[written..count]);
             epoll::modify(poller, &self.stream, data, EventFlags::OUT)?;
@@ -88,9 +94,10 @@ impl Connection {
     }
 }
 
-fn written(result: io::Result<usize>) -> io::Result<usize> {
+/// How many bytes passed; `None` if the connection has failed.
+fn unless_blocked(result: io::Result<usize>) -> Option<usize> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        other => other,
+        Ok(count) => Some(count),
+        Err(error) => (error.kind() == io::ErrorKind::WouldBlock).then_some(0),
     }
 }

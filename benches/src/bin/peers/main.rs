@@ -3,6 +3,8 @@
 //! The program starts a process for each measurement, so that no runtime disturbs another: itself,
 //! as `peers child WORKLOAD RUNTIME`. The parent compares what the children print.
 
+#![allow(clippy::disallowed_types, reason = "loom does not run the benchmarks")]
+
 mod adapters;
 mod child;
 mod clock;

@@ -30,7 +30,7 @@ async fn pending_sleeps<R: Runtime>() -> usize {
     let mut sleeps = Vec::with_capacity(SLEEPS_OF_TASK as usize);
     for n in 0..SLEEPS_OF_TASK {
         let mut sleep = Box::pin(R::sleep(Duration::from_secs(3600) + Duration::from_micros(n)));
-        poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await);
         sleeps.push(sleep);
         if n % POLLS == 0 {
             R::yield_now().await;

@@ -30,7 +30,7 @@ pub(super) async fn cancel<R: Runtime>(plan: Plan) -> Metrics {
     let batch = async |operations| {
         for n in 0..operations {
             let mut sleep = pin!(R::sleep(Duration::from_secs(30)));
-            poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await);
             if n % POLLS == 0 {
                 R::yield_now().await;
             }

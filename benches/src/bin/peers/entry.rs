@@ -13,8 +13,8 @@ pub(crate) enum Role {
     Floor,
     /// The one that the others are compared with, in its class.
     Ours,
-    /// The same in another way; for some rows only.
-    Variant,
+    /// The same in another way; measured where that makes a difference.
+    Variant(&'static [Workload]),
     Peer,
 }
 
@@ -49,6 +49,14 @@ impl Entry {
     pub(crate) const fn eager(mut self) -> Self {
         self.eager = true;
         self
+    }
+
+    /// Whether it is measured under a workload.
+    pub(crate) fn takes(&self, workload: Workload) -> bool {
+        match self.role {
+            Role::Variant(workloads) => workloads.contains(&workload),
+            Role::Floor | Role::Ours | Role::Peer => true,
+        }
     }
 
     /// On which CPUs it runs a workload. The load of the echo server, and the thread that wakes, are on

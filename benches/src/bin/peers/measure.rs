@@ -34,6 +34,9 @@ pub(crate) fn measure(options: &Options) -> Result<(), Failure> {
         for &workload in &options.workloads {
             for step in 0..options.runtimes.len() {
                 let entry = options.runtimes[(round + step) % options.runtimes.len()];
+                if !entry.takes(workload) {
+                    continue;
+                }
                 let outcome = outcome(workload, entry, options.quick)?;
                 results.add(round, workload, entry, outcome);
             }

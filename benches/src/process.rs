@@ -77,7 +77,16 @@ pub fn on_core(core: usize, command: &[String]) -> Command {
 ///
 /// If the process is gone.
 pub fn resident(process: &Child) -> io::Result<u64> {
-    let pages = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", process.id()))?;
+    resident_of(process.id())
+}
+
+/// [`resident`] of the process of this number.
+///
+/// # Errors
+///
+/// If the process is gone.
+pub fn resident_of(process: u32) -> io::Result<u64> {
+    let pages = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
     resident_kib(&pages)
         .map(|kib| kib * 1024)
         .ok_or_else(|| io::Error::other(format!("cannot read the size in '{pages}'")))

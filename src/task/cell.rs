@@ -98,10 +98,12 @@ struct Cell<F: Future> {
 enum Stage<F: Future> {
     Future(F),
     Output(F::Output),
-    /// Cancelled, or the payload of a panic.
-    Failed(Option<Box<dyn Any + Send>>),
+    Failed(NoOutput),
     Empty,
 }
+
+/// What is left of a task without an output: the payload of a panic, or nothing if it was cancelled.
+type NoOutput = Option<Box<dyn Any + Send>>;
 
 /// Makes the cell of a task, of which `state` and `own` say what references there are.
 #[inline]
@@ -169,27 +171,24 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
                 let Stage::Future(future) = &mut *stage else {
                     unreachable!("polled a task whose future is gone")
                 };
-                match Pin::new_unchecked(&mut *future).poll(cx) {
-                    Poll::Pending => return false,
-                    Poll::Ready(value) => output = Some(value),
+                if let Poll::Ready(value) = Pin::new_unchecked(&mut *future).poll(cx) {
+                    output = Some(value);
+                    std::ptr::drop_in_place(future);
                 }
-                std::ptr::drop_in_place(future);
-                true
             }));
             match (result, output) {
-                (Ok(false), _) => Polled::Pending,
                 // The output counts, even if the drop of the finished future panics.
                 (result, Some(output)) => {
                     std::ptr::write(stage, Stage::Output(output));
                     result.map_or_else(discard, |_| ());
                     Polled::Finished
                 }
+                (Ok(_), None) => Polled::Pending,
                 (Err(payload), None) => {
                     let dropped = replace(stage, Stage::Failed(Some(payload)));
                     dropped.unwrap_or_else(discard);
                     Polled::Panicked
                 }
-                (Ok(true), None) => unreachable!("a future ended without an output"),
             }
         })
     }
@@ -213,9 +212,13 @@ unsafe fn cancel<F: Future>(header: NonNull<Header>) -> Polled {
 
 /// Drops what is in the stage, in its place, and puts `next` there even if the drop panics.
 ///
+/// Where it is called nothing is in a hurry, so that there need be but one of it.
+///
 /// # Safety
 ///
 /// `stage` is valid, and the caller's alone.
+#[cold]
+#[inline(never)]
 unsafe fn replace<F: Future>(
     stage: *mut Stage<F>,
     next: Stage<F>,
@@ -233,20 +236,11 @@ unsafe fn replace<F: Future>(
 ///
 /// As for [`Vtable`]; `to` points to an `Option<Result<F::Output, JoinError>>`.
 unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
-    // SAFETY: the caller's word. What is moved out was never pinned: outcomes are not.
+    // SAFETY: the caller's word.
     unsafe {
-        let Header { id, state, .. } = header.as_ref();
-        let outcome = with_stage::<F, _>(header, |stage| {
-            assert!(!matches!(*stage, Stage::Future(_)), "took the outcome of a live task");
-            std::ptr::replace(stage, Stage::Empty)
-        });
-        *to.cast::<Option<Result<F::Output, JoinError>>>() = match outcome {
-            Stage::Output(output) => Some(Ok(output)),
-            Stage::Failed(Some(payload)) => Some(Err(JoinError::panicked(*id, payload))),
-            Stage::Failed(None) if state.is_refused() => Some(Err(JoinError::refused(*id))),
-            Stage::Failed(None) => Some(Err(JoinError::cancelled(*id))),
-            Stage::Future(_) | Stage::Empty => None,
-        };
+        let outcome = outcome::<F>(header);
+        *to.cast::<Option<Result<F::Output, JoinError>>>() =
+            outcome.map(|outcome| outcome.map_err(|left| failure(header.as_ref(), left)));
     }
 }
 
@@ -254,15 +248,42 @@ unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
 ///
 /// As for [`Vtable`].
 unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
-    // SAFETY: the caller's word. The old value is moved out first, so that a panic in its drop
-    // leaves an empty stage behind. A future is never here: it would have to stay in its place.
-    let outcome = unsafe {
+    // SAFETY: the caller's word. It is moved out first, so that a panic in its drop leaves an empty
+    // stage behind.
+    drop(unsafe { outcome::<F>(header) });
+}
+
+/// Moves the outcome out of the stage, which is empty then; `None` if it was before.
+///
+/// # Safety
+///
+/// As for [`Vtable`].
+unsafe fn outcome<F: Future>(header: NonNull<Header>) -> Option<Result<F::Output, NoOutput>> {
+    // SAFETY: the caller's word. What is moved out was never pinned: outcomes are not. It is read
+    // where it lies, as the stage around it may be as large as the future was; and `write` does not
+    // look at what it leaves there.
+    unsafe {
         with_stage::<F, _>(header, |stage| {
-            assert!(!matches!(*stage, Stage::Future(_)), "dropped the outcome of a live task");
-            std::ptr::replace(stage, Stage::Empty)
+            let outcome = match &*stage {
+                Stage::Future(_) => unreachable!("took the outcome of a live task"),
+                Stage::Output(output) => Some(Ok(std::ptr::read(output))),
+                Stage::Failed(payload) => Some(Err(std::ptr::read(payload))),
+                Stage::Empty => None,
+            };
+            std::ptr::write(stage, Stage::Empty);
+            outcome
         })
-    };
-    drop(outcome);
+    }
+}
+
+/// Why a task has no output.
+#[cold]
+fn failure(header: &Header, left: NoOutput) -> JoinError {
+    match left {
+        Some(payload) => JoinError::panicked(header.id, payload),
+        None if header.state.is_refused() => JoinError::refused(header.id),
+        None => JoinError::cancelled(header.id),
+    }
 }
 
 /// Frees a cell.

@@ -109,11 +109,11 @@ impl<T> JoinHandle<T> {
     pub(crate) fn wait(mut self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
         if !self.is_finished() {
             let sleeper = Arc::new(Sleeper(Parker::new()));
-            if self.leave(&Waker::from(Arc::clone(&sleeper))).is_ok() {
+            if leave(&self.task, &Waker::from(Arc::clone(&sleeper))).is_ok() {
                 // Only the completion calls, so there is nothing to sleep for again.
                 sleeper.0.park_timeout(timeout);
                 if self.task.header().state.unset_join_waker().is_ok() {
-                    self.empty_slot();
+                    empty_slot(&self.task);
                     return Err(self);
                 }
             }
@@ -135,68 +135,78 @@ impl<T> JoinHandle<T> {
         unsafe { (header.vtable.take)(self.task.raw(), (&raw mut outcome).cast()) };
         outcome.expect("a JoinHandle was polled after it gave its outcome")
     }
-
-    /// Leaves `waker` to be woken on completion.
-    fn leave(&mut self, waker: &Waker) -> Result<(), AlreadyComplete> {
-        let header = self.task.header();
-        if header.state.has_join_waker() {
-            header.state.unset_join_waker()?;
-        }
-        // SAFETY: `JOIN_WAKER` is clear, so the slot is the handle's, and we have it exclusively.
-        let present = header
-            .join_waker
-            .with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
-        if present != Some(true) {
-            let new = waker.clone();
-            // SAFETY: as above.
-            let old = header.join_waker.with_mut(|slot| unsafe { (*slot).replace(new) });
-            drop(old);
-        }
-        header.state.set_join_waker().inspect_err(|_| self.empty_slot())
-    }
-
-    /// Drops the waker in the slot, which must be the handle's.
-    fn empty_slot(&self) {
-        // SAFETY: called only with `JOIN_WAKER` clear, or after `detach` gave the slot back.
-        let old = self.task.header().join_waker.with_mut(|slot| unsafe { (*slot).take() });
-        drop(old);
-    }
 }
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let charge = ready!(coop::poll_proceed(cx));
-        if !self.is_finished() && self.leave(cx.waker()).is_ok() {
-            return Poll::Pending;
-        }
-        charge.made_progress();
-        // SAFETY: one of the two looks above has said so.
+        ready!(poll_complete(&self.task, cx));
+        // SAFETY: it has said so.
         Poll::Ready(unsafe { self.take() })
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.task.header().state.is_tentative() {
-            self.task.abort();
-        }
-        match self.task.header().state.detach() {
-            Detach::Released => {}
-            Detach::DropWaker => {
-                // SAFETY: taken once, as this is the drop; its count is still ours.
-                let _task = unsafe { ManuallyDrop::take(&mut self.task) };
-                self.empty_slot();
-            }
-            Detach::DropOutcome => {
-                // Given up last, also if the outcome's drop unwinds.
-                // SAFETY: taken once, as this is the drop; its count is still ours.
-                let task = unsafe { ManuallyDrop::take(&mut self.task) };
-                // SAFETY: the task is complete, and we are its handle: the stage is ours.
-                unsafe { (task.header().vtable.drop_outcome)(task.raw()) };
-            }
-        }
+        // SAFETY: taken once, as this is the drop; and we are the task's handle.
+        unsafe { drop_handle(ManuallyDrop::take(&mut self.task)) };
+    }
+}
+
+/// Waits for the end of the task, as its handle; what it does for all types alike.
+fn poll_complete(task: &TaskRef, cx: &mut Context<'_>) -> Poll<()> {
+    let charge = ready!(coop::poll_proceed(cx));
+    if !task.header().state.is_complete() && leave(task, cx.waker()).is_ok() {
+        return Poll::Pending;
+    }
+    charge.made_progress();
+    Poll::Ready(())
+}
+
+/// Leaves `waker` to be woken on completion, as the task's handle.
+fn leave(task: &TaskRef, waker: &Waker) -> Result<(), AlreadyComplete> {
+    let header = task.header();
+    if header.state.has_join_waker() {
+        header.state.unset_join_waker()?;
+    }
+    // SAFETY: `JOIN_WAKER` is clear, so the slot is the handle's, which the caller has exclusively.
+    let present =
+        header.join_waker.with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
+    if present != Some(true) {
+        let new = waker.clone();
+        // SAFETY: as above.
+        let old = header.join_waker.with_mut(|slot| unsafe { (*slot).replace(new) });
+        drop(old);
+    }
+    header.state.set_join_waker().inspect_err(|_| empty_slot(task))
+}
+
+/// Drops the waker in the slot, which must be the handle's.
+fn empty_slot(task: &TaskRef) {
+    // SAFETY: called only with `JOIN_WAKER` clear, or after `detach` gave the slot back.
+    let old = task.header().join_waker.with_mut(|slot| unsafe { (*slot).take() });
+    drop(old);
+}
+
+/// Gives up the handle of a task, whose reference `task` is.
+///
+/// # Safety
+///
+/// It is that.
+unsafe fn drop_handle(task: TaskRef) {
+    if task.header().state.is_tentative() {
+        task.abort();
+    }
+    match task.header().state.detach() {
+        // The reference is given up.
+        Detach::Released => std::mem::forget(task),
+        Detach::DropWaker => empty_slot(&task),
+        // The reference is given up last, also if the outcome's drop unwinds.
+        // SAFETY: the task is complete, and we are its handle: the stage is ours.
+        Detach::DropOutcome => unsafe { (task.header().vtable.drop_outcome)(task.raw()) },
     }
 }
 

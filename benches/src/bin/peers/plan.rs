@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Plan {
     /// For how long batches are begun.
     pub(crate) time: Duration,
-    /// How many batches there are at least.
+    /// How many batches there are at least, unless they take four times as long.
     pub(crate) at_least: usize,
 }
 
@@ -22,7 +22,10 @@ impl Plan {
         batch(operations).await;
         let mut batches = Vec::new();
         let start = Instant::now();
-        while batches.len() < self.at_least || start.elapsed() < self.time {
+        while batches.is_empty()
+            || start.elapsed() < self.time
+            || (batches.len() < self.at_least && start.elapsed() < 4 * self.time)
+        {
             let cpu = cpu_time();
             let wall = Instant::now();
             batch(operations).await;

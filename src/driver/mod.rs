@@ -259,7 +259,7 @@ impl Driver {
     fn is_due(&self, deadline: Option<Instant>) -> bool {
         match &self.clock {
             Clock::Virtual(time) => time.next(deadline).is_some(),
-            Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
+            Clock::Real => deadline.is_some_and(|at| at <= self.clock.now()),
         }
     }
 
@@ -289,7 +289,7 @@ impl Driver {
             return false;
         }
         // A clock that stands has no deadlines that the kernel's could come to.
-        if matches!(self.clock, Clock::Real { .. })
+        if matches!(self.clock, Clock::Real)
             && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
             && timer.set(deadline, self.clock.now()).is_err()
@@ -311,7 +311,7 @@ impl Driver {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let deadline = self.timers.publish_sleep();
         match &self.clock {
-            Clock::Real { .. } => deadline,
+            Clock::Real => deadline,
             Clock::Virtual(time) => time.next(deadline).map(|_| time.now()),
         }
     }

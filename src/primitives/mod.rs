@@ -21,6 +21,7 @@
 //!   `const`.
 
 mod biased;
+mod clock;
 mod forks;
 #[cfg(loom)]
 mod loom_arm;
@@ -28,6 +29,7 @@ mod loom_arm;
 mod std_arm;
 
 pub(crate) use biased::Biased;
+pub(crate) use clock::monotonic_nanos;
 pub(crate) use forks::Generation;
 #[cfg(loom)]
 pub(crate) use loom_arm::*;

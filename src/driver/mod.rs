@@ -196,8 +196,12 @@ impl Driver {
         }
         waited?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        let now = self.clock.now();
+        if let Some(timer) = &mut sleeper.kernel_timer {
+            timer.has_become(now);
+        }
         drop(sleeper);
-        let timers_fired = self.timers.expire(self.clock.now(), wakes);
+        let timers_fired = self.timers.expire(now, wakes);
         Ok(Turned::of(dispatched, timers_fired))
     }
 
@@ -265,14 +269,13 @@ impl Driver {
 
     /// How long the wait lasts at most, where the kernel's timer does not end it.
     fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
-        let now = self.clock.now();
         if self.kernel_timers == KernelTimers::Always
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline, now).is_ok()
+            && timer.set(deadline).is_ok()
         {
             return None;
         }
-        deadline.map(|at| at.saturating_duration_since(now))
+        deadline.map(|at| at.saturating_duration_since(self.clock.now()))
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
@@ -292,7 +295,7 @@ impl Driver {
         if matches!(self.clock, Clock::Real)
             && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline, self.clock.now()).is_err()
+            && timer.set(deadline).is_err()
         {
             self.unpark.awake();
             return false;

@@ -85,3 +85,31 @@ mod unsupported {
         }
     }
 }
+
+#[cfg(all(test, not(loom), any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::KernelTimer;
+    use crate::driver::Clock;
+    use crate::reactor::Reactor;
+    use std::num::NonZeroU64;
+    use std::time::{Duration, Instant};
+
+    const WATCHDOG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_moment_that_has_passed_fires_each_time_it_is_set() {
+        let (reactor, mut poller, _alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+        let mut timer = KernelTimer::new(&reactor).unwrap();
+        let clock = Clock::real();
+        let moment = clock.now() + Duration::from_millis(1);
+        let start = Instant::now();
+        for _ in 0..3 {
+            timer.set(Some(moment)).unwrap();
+            poller.wait(Some(WATCHDOG)).unwrap();
+            let now = clock.now();
+            assert!(now >= moment, "not early");
+            timer.has_become(now);
+        }
+        assert!(start.elapsed() < WATCHDOG);
+    }
+}

@@ -41,7 +41,7 @@
 //! between does so at once.
 
 use super::{AtomicBool, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence, local, thread};
-use super::{heavy_fence_is_there, unique_id};
+use super::{heavy_fence_is_there, prepare_heavy_fence, unique_id};
 use Ordering::{Acquire, Relaxed, Release};
 use std::cell::Cell;
 use std::fmt;
@@ -108,8 +108,12 @@ impl<T> Biased<T> {
 
     #[cold]
     fn with_mutex<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let owned = self.is_owned();
+        if !owned && !self.revoked.load(Relaxed) {
+            prepare_heavy_fence();
+        }
         let mut alone = self.alone.lock();
-        if self.is_owned() {
+        if owned {
             *alone += 1;
             if *alone == ALONE {
                 *alone = 0;
@@ -118,6 +122,7 @@ impl<T> Biased<T> {
         } else {
             *alone = 0;
             if !self.revoked.load(Relaxed) {
+                // Open again since the look above, perhaps: then others have prepared the fence.
                 self.revoked.store(true, Relaxed);
                 heavy_fence();
                 self.wait_for_owner();

@@ -34,6 +34,8 @@ pub(super) fn heavy_fence() {
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
+pub(super) fn prepare_heavy_fence() {}
+
 pub(super) fn heavy_fence_is_there() -> bool {
     true
 }

@@ -95,7 +95,7 @@ pub(super) fn light_fence() {
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
-pub(super) use asymmetric::{heavy_fence, heavy_fence_is_there};
+pub(super) use asymmetric::{heavy_fence, heavy_fence_is_there, prepare_heavy_fence};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod asymmetric {
@@ -110,17 +110,21 @@ mod asymmetric {
         *THERE.get_or_init(|| membarrier_query().contains(needed))
     }
 
+    /// Registers the process for the heavy fence, which may wait for milliseconds, once: so it is done
+    /// by the first who will need it, and under no lock.
+    pub(crate) fn prepare_heavy_fence() {
+        static REGISTERED: OnceLock<()> = OnceLock::new();
+        REGISTERED.get_or_init(|| {
+            // Where it fails, so does the fence.
+            let _ = membarrier(MembarrierCommand::RegisterPrivateExpedited);
+        });
+    }
+
     /// The other half: when it returns, each thread of this process was at a full fence since the call.
     #[cold]
     pub(crate) fn heavy_fence() {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        let fence = || membarrier(MembarrierCommand::PrivateExpedited);
-        // Where the process was not registered yet, it is now: that may wait for milliseconds, so it is
-        // left to the first who needs it.
-        let done = fence().or_else(|_| {
-            membarrier(MembarrierCommand::RegisterPrivateExpedited).and_then(|()| fence())
-        });
-        if done.is_err() {
+        if membarrier(MembarrierCommand::PrivateExpedited).is_err() {
             // As the essay of `biased` says.
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -132,6 +136,8 @@ mod asymmetric {
     pub(crate) fn heavy_fence_is_there() -> bool {
         false
     }
+
+    pub(crate) fn prepare_heavy_fence() {}
 
     pub(crate) fn heavy_fence() {
         unreachable!("who has no heavy fence takes no short way");

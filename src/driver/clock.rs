@@ -1,9 +1,9 @@
 //! The clock of a driver, and the moments that it gives.
 
 use super::virtual_time::VirtualTime;
+use crate::primitives::monotonic_nanos;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A moment on the clock of a runtime, in nanoseconds.
@@ -113,7 +113,7 @@ impl fmt::Debug for Instant {
 #[derive(Debug)]
 pub(crate) enum Clock {
     /// Runs with the system's monotonic clock.
-    Real { origin: std::time::Instant },
+    Real,
     /// Moves when it is moved.
     Virtual(VirtualTime),
 }
@@ -121,8 +121,7 @@ pub(crate) enum Clock {
 impl Clock {
     /// The clock of this process, which runs with the system's monotonic one.
     pub(crate) fn real() -> Self {
-        static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-        Self::Real { origin: *ORIGIN.get_or_init(std::time::Instant::now) }
+        Self::Real
     }
 
     /// The present moment, read afresh.
@@ -132,20 +131,17 @@ impl Clock {
             // A model must take the same steps each time, so time stands still in it.
             return Instant(1_000_000_000);
         }
-        let origin = match self {
-            Self::Real { origin } => origin,
-            Self::Virtual(time) => return time.now(),
-        };
-        let since = origin.elapsed();
-        // Cannot wrap for 584 years.
-        Instant(since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos()))
+        match self {
+            Self::Real => Instant(monotonic_nanos()),
+            Self::Virtual(time) => time.now(),
+        }
     }
 
     /// The time that can be moved, if this is such a clock.
     #[inline]
     pub(crate) fn as_virtual(&self) -> Option<&VirtualTime> {
         match self {
-            Self::Real { .. } => None,
+            Self::Real => None,
             Self::Virtual(time) => Some(time),
         }
     }

@@ -16,9 +16,9 @@ mod timerfd {
     };
     use std::io;
     use std::os::fd::{AsFd, OwnedFd};
-    use std::time::Duration;
 
-    /// A timerfd. It is never read: setting it anew forgets that it had fired.
+    /// A timerfd. It is never read: setting it anew forgets that it had fired. It goes by the clock
+    /// that moments are of, so that it is set to a moment without asking for the present.
     #[derive(Debug)]
     pub(in crate::driver) struct KernelTimer {
         fd: OwnedFd,
@@ -34,25 +34,28 @@ mod timerfd {
             Ok(Self { fd, set_for: None })
         }
 
+        /// It is `now`: what has fired till then is forgotten, so that it can be set to the same moment
+        /// again, as its event may have been taken.
+        #[inline]
+        pub(in crate::driver) fn has_become(&mut self, now: Instant) {
+            if self.set_for.is_some_and(|at| at <= now) {
+                self.set_for = None;
+            }
+        }
+
         /// Fires at `deadline`, at once if that is over, and never if there is none. Costs a system
         /// call only where that has changed.
-        pub(in crate::driver) fn set(
-            &mut self,
-            deadline: Option<Instant>,
-            now: Instant,
-        ) -> io::Result<()> {
-            if self.set_for == deadline && deadline.is_none_or(|at| at > now) {
+        pub(in crate::driver) fn set(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+            if self.set_for == deadline {
                 return Ok(());
             }
-            let after = deadline.map(|at| at.saturating_duration_since(now));
             // Zero would mean never.
-            let after = after.map(|after| after.max(Duration::from_nanos(1)));
-            let it_value = after.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |after| Timespec {
-                tv_sec: after.as_secs().try_into().unwrap_or(i64::MAX),
-                tv_nsec: after.subsec_nanos().into(),
-            });
+            let nanos = deadline.map_or(0, |at| at.as_nanos().max(1));
+            let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            let it_value =
+                Timespec { tv_sec: seconds.try_into().unwrap_or(i64::MAX), tv_nsec: nanos as _ };
             let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-            timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec)?;
+            timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
             self.set_for = deadline;
             Ok(())
         }
@@ -73,8 +76,40 @@ mod unsupported {
             Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no timerfd"))
         }
 
-        pub(in crate::driver) fn set(&mut self, _: Option<Instant>, _: Instant) -> io::Result<()> {
+        pub(in crate::driver) fn has_become(&mut self, _: Instant) {
             match *self {}
         }
+
+        pub(in crate::driver) fn set(&mut self, _: Option<Instant>) -> io::Result<()> {
+            match *self {}
+        }
+    }
+}
+
+#[cfg(all(test, not(loom), any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::KernelTimer;
+    use crate::driver::Clock;
+    use crate::reactor::Reactor;
+    use std::num::NonZeroU64;
+    use std::time::{Duration, Instant};
+
+    const WATCHDOG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_moment_that_has_passed_fires_each_time_it_is_set() {
+        let (reactor, mut poller, _alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+        let mut timer = KernelTimer::new(&reactor).unwrap();
+        let clock = Clock::real();
+        let moment = clock.now() + Duration::from_millis(1);
+        let start = Instant::now();
+        for _ in 0..3 {
+            timer.set(Some(moment)).unwrap();
+            poller.wait(Some(WATCHDOG)).unwrap();
+            let now = clock.now();
+            assert!(now >= moment, "not early");
+            timer.has_become(now);
+        }
+        assert!(start.elapsed() < WATCHDOG);
     }
 }

@@ -9,6 +9,9 @@
 //! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
 //! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
 //!
+//! The wheel's lock belongs to the thread that made the driver, which takes it at next to no cost; see
+//! [`Biased`](crate::primitives::Biased). Others pay microseconds now and then.
+//!
 //! # How nobody sleeps through a wake
 //!
 //! Two things end a sleep: a timer that comes due, and [`Driver::unpark`]. The sleeper publishes the
@@ -196,8 +199,12 @@ impl Driver {
         }
         waited?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
+        let now = self.clock.now();
+        if let Some(timer) = &mut sleeper.kernel_timer {
+            timer.has_become(now);
+        }
         drop(sleeper);
-        let timers_fired = self.timers.expire(self.clock.now(), wakes);
+        let timers_fired = self.timers.expire(now, wakes);
         Ok(Turned::of(dispatched, timers_fired))
     }
 
@@ -259,20 +266,19 @@ impl Driver {
     fn is_due(&self, deadline: Option<Instant>) -> bool {
         match &self.clock {
             Clock::Virtual(time) => time.next(deadline).is_some(),
-            Clock::Real { .. } => deadline.is_some_and(|at| at <= self.clock.now()),
+            Clock::Real => deadline.is_some_and(|at| at <= self.clock.now()),
         }
     }
 
     /// How long the wait lasts at most, where the kernel's timer does not end it.
     fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
-        let now = self.clock.now();
         if self.kernel_timers == KernelTimers::Always
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline, now).is_ok()
+            && timer.set(deadline).is_ok()
         {
             return None;
         }
-        deadline.map(|at| at.saturating_duration_since(now))
+        deadline.map(|at| at.saturating_duration_since(self.clock.now()))
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
@@ -289,10 +295,10 @@ impl Driver {
             return false;
         }
         // A clock that stands has no deadlines that the kernel's could come to.
-        if matches!(self.clock, Clock::Real { .. })
+        if matches!(self.clock, Clock::Real)
             && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline, self.clock.now()).is_err()
+            && timer.set(deadline).is_err()
         {
             self.unpark.awake();
             return false;
@@ -311,7 +317,7 @@ impl Driver {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let deadline = self.timers.publish_sleep();
         match &self.clock {
-            Clock::Real { .. } => deadline,
+            Clock::Real => deadline,
             Clock::Virtual(time) => time.next(deadline).map(|_| time.now()),
         }
     }

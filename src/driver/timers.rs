@@ -1,7 +1,7 @@
 //! The timers of a driver: the wheel, and the moment until which somebody sleeps.
 
 use super::clock::Instant;
-use crate::primitives::Mutex;
+use crate::primitives::Biased;
 use crate::util::WakeList;
 use crate::wheel::{TimerKey, Wheel};
 use std::task::Waker;
@@ -29,7 +29,7 @@ pub(super) struct Timers {
     resolution: u64,
     /// The next moment is to be told exactly, not just early enough.
     exact: bool,
-    inner: Mutex<Inner>,
+    inner: Biased<Inner>,
 }
 
 #[derive(Debug)]
@@ -58,22 +58,24 @@ impl Timers {
     pub(super) fn new(now: Instant, resolution: Duration, exact: bool) -> Self {
         let resolution = u64::try_from(resolution.as_nanos()).unwrap_or(u64::MAX).max(1);
         let wheel = Wheel::new(now.as_nanos() / resolution);
-        let inner = Mutex::new(Inner { wheel, sleep_until: 0, closed: false });
+        let inner = Inner { wheel, sleep_until: 0, closed: false };
+        let inner = Biased::new(inner);
         Self { resolution, exact, inner }
     }
 
     /// The sleeper's word that it sleeps until the moment that is returned, or without end.
     pub(super) fn publish_sleep(&self) -> Option<Instant> {
-        let mut inner = self.inner.lock();
-        let next = inner.next(self.exact);
-        inner.sleep_until = next.unwrap_or(u64::MAX);
-        drop(inner);
+        let next = self.inner.with(|inner| {
+            let next = inner.next(self.exact);
+            inner.sleep_until = next.unwrap_or(u64::MAX);
+            next
+        });
         next.map(|tick| self.moment(tick))
     }
 
     /// The moment at which [`expire`](Self::expire) is next to be called; `None` without a timer.
     pub(super) fn next(&self) -> Option<Instant> {
-        let next = self.inner.lock().next(self.exact);
+        let next = self.inner.with(|inner| inner.next(self.exact));
         next.map(|tick| self.moment(tick))
     }
 
@@ -83,14 +85,16 @@ impl Timers {
 
     /// Ends the sleep that was published, and moves the wakers of what is due to `wakes`.
     pub(super) fn expire(&self, now: Instant, wakes: &mut WakeList) -> usize {
-        let mut fired = 0;
-        let mut inner = self.inner.lock();
-        inner.sleep_until = 0;
-        inner.wheel.expire(now.as_nanos() / self.resolution, |waker| {
-            fired += 1;
-            wakes.push(waker);
-        });
-        fired
+        let tick = now.as_nanos() / self.resolution;
+        self.inner.with(|inner| {
+            let mut fired = 0;
+            inner.sleep_until = 0;
+            inner.wheel.expire(tick, |waker| {
+                fired += 1;
+                wakes.push(waker);
+            });
+            fired
+        })
     }
 
     /// Arms `timer` if it is not, and tells how it stands; and whether the sleeper must be woken,
@@ -122,42 +126,43 @@ impl Timers {
         let tick = deadline.as_nanos().div_ceil(self.resolution);
         // Cloning runs code of the waker's owner, so it comes before the lock.
         let waker = waker.clone();
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            drop(inner);
-            return (TimerPoll::Closed, false);
-        }
-        if tick <= inner.wheel.elapsed() {
-            drop(inner);
-            return (TimerPoll::Fired, false);
-        }
-        let late = tick < inner.sleep_until;
-        match inner.wheel.insert(tick, waker) {
-            Ok(key) => {
+        let armed = self.inner.with(|inner| {
+            if inner.closed {
+                return Err((TimerPoll::Closed, waker));
+            }
+            if tick <= inner.wheel.elapsed() {
+                return Err((TimerPoll::Fired, waker));
+            }
+            let late = tick < inner.sleep_until;
+            let key = inner.wheel.insert(tick, waker).map_err(|full| (TimerPoll::Waits, full.0))?;
+            Ok((key, late))
+        });
+        match armed {
+            Ok((key, late)) => {
                 *timer = Some(Timer(key));
-                drop(inner);
                 (TimerPoll::Waits, late)
             }
-            Err(full) => {
-                // 2³² timers are armed: looking again soon is all that is left.
-                drop(inner);
-                full.0.wake();
-                (TimerPoll::Waits, false)
+            Err((poll, waker)) => {
+                if poll == TimerPoll::Waits {
+                    // 2³² timers are armed: looking again soon is all that is left.
+                    waker.wake();
+                }
+                (poll, false)
             }
         }
     }
 
     fn refresh(&self, timer: Timer, waker: &Waker) -> TimerPoll {
-        let mut inner = self.inner.lock();
-        match inner.find(timer) {
+        let found = self.inner.with(|inner| inner.find(timer).map(|w| w.will_wake(waker)));
+        match found {
             Err(gone) => return gone,
-            Ok(present) if present.will_wake(waker) => return TimerPoll::Waits,
-            Ok(_) => drop(inner),
+            Ok(true) => return TimerPoll::Waits,
+            Ok(false) => {}
         }
         let mut waker = waker.clone();
-        let mut inner = self.inner.lock();
-        let found = inner.find(timer).map(|present| std::mem::swap(present, &mut waker));
-        drop(inner);
+        let found = self
+            .inner
+            .with(|inner| inner.find(timer).map(|present| std::mem::swap(present, &mut waker)));
         drop(waker);
         found.err().unwrap_or(TimerPoll::Waits)
     }
@@ -166,32 +171,36 @@ impl Timers {
     pub(super) fn advance(&self, timer: &mut Option<Timer>, deadline: Instant) -> bool {
         let Some(armed) = timer else { return false };
         let tick = deadline.as_nanos().div_ceil(self.resolution);
-        let mut inner = self.inner.lock();
-        let Some(waker) = inner.wheel.remove(armed.0) else { return false };
-        let late = tick < inner.sleep_until;
-        match inner.wheel.insert(tick, waker) {
-            Ok(key) => {
+        let moved = self.inner.with(|inner| {
+            let waker = inner.wheel.remove(armed.0)?;
+            let late = tick < inner.sleep_until;
+            Some(inner.wheel.insert(tick, waker).map(|key| (key, late)))
+        });
+        match moved {
+            None => false,
+            Some(Ok((key, late))) => {
                 *armed = Timer(key);
                 late
             }
-            Err(full) => {
+            Some(Err(full)) => {
                 // Its own place was given back just now, so this cannot be; waking is safe.
-                drop(inner);
                 full.0.wake();
                 false
             }
         }
     }
 
+    #[inline]
     pub(super) fn cancel(&self, timer: Timer) {
-        let waker = self.inner.lock().wheel.remove(timer.0);
+        let waker = self.inner.with(|inner| inner.wheel.remove(timer.0));
         drop(waker);
     }
 
     /// Keeps no timer any more: those that are armed are dropped, and their wakers go to `wakes`.
     pub(super) fn shut_down(&self, wakes: &mut WakeList) {
-        let mut inner = self.inner.lock();
-        inner.closed = true;
-        inner.wheel.drain(|waker| wakes.push(waker));
+        self.inner.with(|inner| {
+            inner.closed = true;
+            inner.wheel.drain(|waker| wakes.push(waker));
+        });
     }
 }

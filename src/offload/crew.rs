@@ -101,7 +101,7 @@ impl<W: Work> Crew<W> {
     /// this process.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        self.word.load().closed || self.born.is_over()
+        self.word.is_closed() || self.born.is_over()
     }
 
     pub(super) fn word(&self) -> &Word {

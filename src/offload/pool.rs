@@ -211,11 +211,16 @@ pub(super) enum Reserved {
 }
 
 impl PoolHandle {
-    /// The pool of the runtime that runs here.
+    /// The pool of the runtime that runs here, for one who keeps it.
     pub(crate) fn of(current: &Current) -> Self {
+        Self::within(current).clone()
+    }
+
+    /// The pool of the runtime that runs here.
+    #[inline]
+    pub(crate) fn within(current: &Current) -> &Self {
         let executor: &dyn Any = &*current.executor;
-        let pool = executor.downcast_ref::<Self>();
-        pool.expect("the only default executor that there is").clone()
+        executor.downcast_ref::<Self>().expect("the only default executor that there is")
     }
 
     #[inline]

@@ -70,7 +70,7 @@ where
     T: Send + 'static,
 {
     match context::current() {
-        Ok(current) => PoolHandle::of(&current).spawn(f, Location::caller()),
+        Ok(current) => PoolHandle::within(&current).spawn(f, Location::caller()),
         Err(_) => panic!(
             "mainspring::spawn_blocking was called where no runtime runs: call it inside block_on \
              or a task, or use Handle::spawn_blocking"
@@ -109,7 +109,7 @@ where
     T: Send + 'static,
 {
     match context::current() {
-        Ok(current) => PoolHandle::of(&current).try_spawn(f, Location::caller()),
+        Ok(current) => PoolHandle::within(&current).try_spawn(f, Location::caller()),
         Err(_) => panic!(
             "mainspring::try_spawn_blocking was called where no runtime runs: call it inside \
              block_on or a task, or use Handle::try_spawn_blocking"

@@ -142,6 +142,11 @@ impl Word {
         Counts::unpack(self.0.load(Ordering::Acquire))
     }
 
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Acquire) & CLOSED != 0
+    }
+
     /// A job was put into the queue.
     #[inline]
     pub(super) fn publish(&self) -> Published {
@@ -157,7 +162,7 @@ impl Word {
     /// Somebody wants to queue a job and needs one thread at least; `true` asks to start it.
     #[inline]
     pub(super) fn first(&self) -> bool {
-        if self.load().threads > 0 {
+        if self.0.load(Ordering::Acquire) & ((1 << 13) - 1) << THREADS != 0 {
             return false;
         }
         self.change(|now| {

@@ -25,6 +25,21 @@ impl<T> Mutex<T> {
     }
 }
 
+/// In a model, full fences stand for the two halves of one.
+pub(super) fn light_fence() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+pub(super) fn heavy_fence() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+pub(super) fn prepare_heavy_fence() {}
+
+pub(super) fn heavy_fence_is_there() -> bool {
+    true
+}
+
 /// Where one thread sleeps until another calls it.
 ///
 /// No time passes in a model: a limit of zero is over at once, any other never.

@@ -15,16 +15,21 @@
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.
+//! - [`Biased`] is a lock with an owner, for what one thread uses all the time and others seldom.
 //! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
 //! - Statics with atomics live here only ([`unique_id`], [`Generation`]): loom's atomics cannot be
 //!   `const`.
 
+mod biased;
+mod clock;
 mod forks;
 #[cfg(loom)]
 mod loom_arm;
 #[cfg(not(loom))]
 mod std_arm;
 
+pub(crate) use biased::Biased;
+pub(crate) use clock::monotonic_nanos;
 pub(crate) use forks::Generation;
 #[cfg(loom)]
 pub(crate) use loom_arm::*;

@@ -86,6 +86,64 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
+/// One half of a full fence between two threads, for the side that meets it often.
+///
+/// It keeps the compiler from moving accesses across; the processor is taken care of by the other
+/// half, [`heavy_fence`].
+#[inline(always)]
+pub(super) fn light_fence() {
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+pub(super) use asymmetric::{heavy_fence, heavy_fence_is_there, prepare_heavy_fence};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod asymmetric {
+    use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
+    use std::sync::OnceLock;
+
+    /// Whether the kernel can order the memory of all threads of this process.
+    pub(crate) fn heavy_fence_is_there() -> bool {
+        static THERE: OnceLock<bool> = OnceLock::new();
+        let needed =
+            MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
+        *THERE.get_or_init(|| membarrier_query().contains(needed))
+    }
+
+    /// Registers the process for the heavy fence, which may wait for milliseconds, once: so it is done
+    /// by the first who will need it, and under no lock.
+    pub(crate) fn prepare_heavy_fence() {
+        static REGISTERED: OnceLock<()> = OnceLock::new();
+        REGISTERED.get_or_init(|| {
+            // Where it fails, so does the fence.
+            let _ = membarrier(MembarrierCommand::RegisterPrivateExpedited);
+        });
+    }
+
+    /// The other half: when it returns, each thread of this process was at a full fence since the call.
+    #[cold]
+    pub(crate) fn heavy_fence() {
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        if membarrier(MembarrierCommand::PrivateExpedited).is_err() {
+            // As the essay of `biased` says.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod asymmetric {
+    pub(crate) fn heavy_fence_is_there() -> bool {
+        false
+    }
+
+    pub(crate) fn prepare_heavy_fence() {}
+
+    pub(crate) fn heavy_fence() {
+        unreachable!("who has no heavy fence takes no short way");
+    }
+}
+
 /// Where one thread sleeps until another calls it.
 ///
 /// A call before the sleep ends the sleep at once; calls do not add up. It has a flag of its own

@@ -147,28 +147,21 @@ impl Sleep {
         self.timer.is_some().then_some(self.armed_for)
     }
 
-    /// Takes the timer back from a runtime that is not the one that polls: a `LocalRuntime` may stand
-    /// still for ever while the future goes on elsewhere.
-    fn leave_other_runtime(&mut self) {
-        let Some(driver) = &self.driver else { return };
-        let runtime = driver.runtime();
-        if context::current().is_ok_and(|current| current.runtime() != runtime) {
-            if let Some(timer) = self.timer.take() {
-                driver.cancel_timer(timer);
-            }
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let current = context::current().ok();
+        if let (Some(driver), Some(current)) = (&self.driver, &current)
+            && !Arc::ptr_eq(driver, &current.driver)
+            && driver.runtime() != current.runtime()
+        {
+            // A `LocalRuntime` may stand still for ever while the future goes on elsewhere.
+            self.disarm();
             self.driver = None;
         }
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.leave_other_runtime();
         loop {
-            let driver = match &self.driver {
-                Some(driver) => driver,
-                None => match context::current() {
-                    Ok(current) => self.driver.insert(Arc::clone(&current.driver)),
-                    Err(_) => no_runtime(),
-                },
+            let driver = match (&self.driver, &current) {
+                (Some(driver), _) => driver,
+                (None, Some(current)) => self.driver.insert(Arc::clone(&current.driver)),
+                (None, None) => no_runtime(),
             };
             if self.timer.is_none() {
                 self.armed_for = self.deadline;
@@ -185,7 +178,7 @@ impl Sleep {
                         // It is ending, and this is among the last things that it does.
                         return Poll::Pending;
                     }
-                    if context::current().is_ok_and(|current| current.runtime() == runtime) {
+                    if current.as_ref().is_some_and(|current| current.runtime() == runtime) {
                         ended();
                     }
                 }
@@ -193,6 +186,16 @@ impl Sleep {
         }
         self.driver = None;
         Poll::Ready(())
+    }
+
+    /// Takes the timer out, if there is one.
+    #[inline]
+    fn disarm(&mut self) {
+        if let Some(timer) = self.timer.take()
+            && let Some(driver) = &self.driver
+        {
+            driver.cancel_timer(timer);
+        }
     }
 }
 
@@ -214,9 +217,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
-        if let (Some(driver), Some(timer)) = (&self.driver, self.timer) {
-            driver.cancel_timer(timer);
-        }
+        self.disarm();
     }
 }
 

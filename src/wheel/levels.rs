@@ -53,19 +53,22 @@ impl Slot {
 pub(super) struct Levels {
     /// Per level a word, in it per slot a bit: set exactly while the slot's list has a timer.
     occupied: [u64; LEVELS],
+    /// A bit for each level: set exactly while one of its slots is.
+    in_use: u32,
     /// Whole levels, from 0 to the highest ever used.
     lists: Vec<List>,
 }
 
 impl Levels {
     pub(super) const fn new() -> Self {
-        Self { occupied: [0; LEVELS], lists: Vec::new() }
+        Self { occupied: [0; LEVELS], in_use: 0, lists: Vec::new() }
     }
 
     /// The slot that holds the earliest timer.
     #[inline]
     pub(super) fn first(&self) -> Option<Slot> {
-        let (level, word) = (0u32..).zip(self.occupied).find(|(_, word)| *word != 0)?;
+        let level = self.in_use.trailing_zeros();
+        let word = self.occupied.get(level as usize)?;
         Some(Slot(level * SLOTS + word.trailing_zeros()))
     }
 
@@ -103,6 +106,7 @@ impl Levels {
         }
         self.lists[at].push_back(slab.entries(), index);
         self.occupied[slot.level() as usize] |= 1 << slot.index();
+        self.in_use |= 1 << slot.level();
     }
 
     /// Takes a timer out of the list that it is in.
@@ -112,7 +116,7 @@ impl Levels {
         let list = &mut self.lists[slot.0 as usize];
         list.unlink(slab.entries(), index);
         if list.head == NIL {
-            self.occupied[slot.level() as usize] &= !(1 << slot.index());
+            self.vacate(slot);
         }
     }
 
@@ -148,8 +152,18 @@ impl Levels {
 
     /// Empties a list, and gives the head of the chain that it was.
     fn detach(&mut self, slot: Slot) -> u32 {
-        self.occupied[slot.level() as usize] &= !(1 << slot.index());
+        self.vacate(slot);
         std::mem::replace(&mut self.lists[slot.0 as usize], List::EMPTY).head
+    }
+
+    /// Notes that a list has become empty.
+    #[inline]
+    fn vacate(&mut self, slot: Slot) {
+        let word = &mut self.occupied[slot.level() as usize];
+        *word &= !(1 << slot.index());
+        if *word == 0 {
+            self.in_use &= !(1 << slot.level());
+        }
     }
 
     #[cold]
@@ -162,6 +176,9 @@ impl Levels {
     /// Panics unless lists, bits and the filing of each timer agree.
     #[cfg(any(all(test, not(loom)), fuzzing))]
     pub(super) fn check<T>(&self, slab: &Slab<T>, elapsed: u64) {
+        for (level, word) in self.occupied.iter().enumerate() {
+            assert_eq!(self.in_use >> level & 1 == 1, *word != 0, "the bit of level {level}");
+        }
         let mut seen = 0;
         for (slot, list) in (0..).map(Slot).zip(&self.lists) {
             let bit = self.occupied[slot.level() as usize] >> slot.index() & 1;

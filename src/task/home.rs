@@ -2,7 +2,7 @@
 
 use super::blocks::Kept;
 use super::cells::{Born, Buried, Cells};
-use super::list::{Access, TaskList};
+use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
 use super::thread::ThreadKey;
@@ -112,7 +112,7 @@ impl<S: Schedule> Home<S> {
             Kind::Here => (ThreadKey::NONE, here),
             Kind::Shared => (ThreadKey::NONE, ThreadKey::NONE),
         };
-        let (cells, live) = (Cells::new(), TaskList::new());
+        let (cells, live) = (Cells::new(), TaskList::new(kind == Kind::Owned));
         let kept = Kept::new();
         let head = Head { vtable, owner, thread, blocking, cells, kept, live, hooks };
         Arc::new(Self { head, scheduler })
@@ -151,7 +151,7 @@ impl<S: Schedule> Home<S> {
 
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
-        self.head.live.len(self.head.access())
+        self.head.live.len()
     }
 
     /// Takes a new task among the living, and tells the hooks of it.
@@ -161,7 +161,7 @@ impl<S: Schedule> Home<S> {
     /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
     #[inline]
     pub(crate) fn admit(&self, task: Runnable) -> Result<Runnable, Runnable> {
-        if !self.head.live.insert(self.head.access(), &task) {
+        if !self.head.live.insert(&task) {
             return Err(task);
         }
         if !self.head.hooks.is_empty() {
@@ -174,7 +174,7 @@ impl<S: Schedule> Home<S> {
     ///
     /// Each that waits is scheduled; running it drops its future.
     pub(crate) fn close(&self) {
-        for task in self.head.live.close(self.head.access()) {
+        for task in self.head.live.close() {
             task.abort();
         }
     }
@@ -206,16 +206,6 @@ impl Head {
     #[inline]
     pub(super) fn is_owner_here(&self) -> bool {
         self.owner.is_here()
-    }
-
-    /// The present thread's way into the list.
-    #[inline]
-    pub(super) fn access(&self) -> Access {
-        match self.is_owned() {
-            _ if self.is_owner_here() => Access::Owner,
-            true => Access::Visitor,
-            false => Access::Shared,
-        }
     }
 
     /// Whether the present thread is the one on which all the home's tasks run, local ones too.

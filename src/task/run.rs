@@ -174,7 +174,7 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
     unsafe {
         let header = raw.as_ref();
         // One that was never admitted was not told of when it was spawned either.
-        let admitted = header.home.live.remove(header.home.access(), raw);
+        let admitted = header.home.live.remove(raw);
         if admitted && !header.home.hooks.is_empty() {
             header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
@@ -219,7 +219,7 @@ unsafe fn is_known_to_another(raw: NonNull<Header>) -> bool {
     // SAFETY: the caller's word.
     unsafe {
         let home = &raw.as_ref().home;
-        home.is_owned() && !home.is_owner_here() && home.live.contains(home.access(), raw)
+        home.is_owned() && !home.is_owner_here() && home.live.contains(raw)
     }
 }
 

@@ -284,7 +284,6 @@ impl Exchange {
         modern: true,
         keep_alive: false,
         owes_continue: false,
-        place: None,
         body: None,
     };
 
@@ -295,8 +294,7 @@ impl Exchange {
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
             owes_continue: head.expects_continue(),
-            place: None,
-            body: None,
+                body: None,
         }
     }
 }

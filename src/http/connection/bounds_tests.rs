@@ -45,11 +45,11 @@ fn a_flood_whose_answers_nobody_takes_is_worked_for_no_further_than_read_ahead()
 fn refusals_and_streams_are_read_ahead_too() {
     let bounds = Bounds { read_ahead: 4, max_in_flight: 1, max_waiting: 0, ..Bounds::default() };
     let (mut client, shared) = within(hello, bounds);
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.take_at_most(Some(0));
     client.send(GET.repeat(100)).turn();
     assert_eq!(shared.counters.refused_at_once.get(), 4);
-    drop(place);
+    shared.admission.leave();
 
     let bounds = Bounds { read_ahead: 4, ..Bounds::default() };
     let streamed = |_: Request| async {
@@ -77,17 +77,17 @@ fn a_spent_budget_is_no_pause() {
 fn a_reset_ends_a_request_that_waits() {
     let bounds = Bounds { max_in_flight: 1, ..Bounds::default() };
     let (mut client, shared) = within(path, bounds);
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(get("/1")).turn();
     assert_eq!((client.connection.phase(), shared.admission.waiting()), (Phase::Waiting, 1));
     assert_eq!(shared.counters.waited.get(), 1);
     // What comes next is kept for later.
     client.send(get("/2")).turn();
-    drop(place);
+    shared.admission.leave();
     client.turn();
     assert_eq!(bodies(&client.received()), ["/1", "/2"]);
 
-    let Admitted::Now(_place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(get("/3")).turn();
     assert_eq!(shared.admission.waiting(), 1);
     client.reset();
@@ -105,9 +105,9 @@ fn who_is_called_does_not_wait_any_more() {
         async move { format!("{numbers:?}") }
     };
     let mut client = Client::sharing(Arc::new(service), shared.clone());
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(GET).turn();
-    drop(place);
+    shared.admission.leave();
     client.turn();
     assert_eq!(bodies(&client.received()), ["(1, 0)"]);
 }
@@ -126,7 +126,7 @@ fn answers_that_are_not_taken_hide_no_other_wait() {
     assert_eq!(client.statuses().len(), 2);
 
     client.take_at_most(Some(0));
-    let Admitted::Now(_place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(GET).turn();
     assert_eq!(client.connection.phase(), Phase::Waiting);
     // Its time is over: it is answered behind what is still to be taken.

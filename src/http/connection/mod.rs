@@ -55,10 +55,9 @@ mod tests;
 use super::admission::{Admitted, Waits};
 use super::bounds::Seen;
 use super::codec::{self, Decoder, Event, Head};
-use super::gate::Place;
 use super::incoming::Supply;
 use super::request::Request;
-use super::response::Stream;
+use super::response::{Response, Stream};
 use super::service::{ResponseFuture, Service};
 use super::shared::{Date, Shared};
 use crate::coop;
@@ -108,6 +107,9 @@ pub(crate) struct Connection<S> {
     unsent: usize,
     /// No request is taken before the peer takes answers; counted already.
     paused: bool,
+    /// It has a place among the requests that are worked on. Given back at the end of the poll that
+    /// brings the last of the answer, so that requests that came together have it one after the other.
+    placed: bool,
 }
 
 /// How a connection went.
@@ -187,8 +189,6 @@ struct Exchange {
     keep_alive: bool,
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
-    /// Its place among those that are worked on; given back with the last of the answer.
-    place: Option<Place>,
     /// Where the body goes that has not come yet.
     body: Option<Supply>,
 }
@@ -224,6 +224,7 @@ impl<S> Connection<S> {
             begun: 0,
             unsent: 0,
             paused: false,
+            placed: false,
             decoder: Decoder::new(),
             input: Input::default(),
             output: Output::default(),
@@ -314,12 +315,39 @@ impl<S: Peer> Future for Connection<S> {
             this.shared.counters.served.add(this.served - this.counted);
             this.counted = this.served;
         }
+        if ended.is_pending() {
+            if this.placed && !matches!(this.stage, Stage::Handling(..) | Stage::Answering(..)) {
+                this.leave();
+            }
+            return Poll::Pending;
+        }
         let ended = ready!(ended);
         // What is left belongs to nobody; handlers and bodies end before the summary is out.
         let stage = std::mem::replace(&mut this.stage, Stage::Done);
         let _ = guarded(move || drop(stage));
+        this.leave();
         this.input.release(&this.shared.buffers);
         Poll::Ready(Summary { served: this.served, ended })
+    }
+}
+
+impl<S> Connection<S> {
+    /// Gives back its place among the requests that are worked on.
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.placed) {
+            self.shared.admission.leave();
+        }
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        if self.placed {
+            // The handler ends first.
+            let stage = std::mem::replace(&mut self.stage, Stage::Done);
+            let _ = guarded(move || drop(stage));
+            self.leave();
+        }
     }
 }
 
@@ -339,8 +367,7 @@ impl<S: Peer> Connection<S> {
                 Ok((n, Event::Head(head))) => {
                     charge.made_progress();
                     self.input.consume(n);
-                    self.begin(head);
-                    return Poll::Ready(Ok(()));
+                    return self.begin(head, cx);
                 }
                 Ok((n, _more)) => self.input.consume(n),
                 Err(error) => {
@@ -376,7 +403,7 @@ impl<S: Peer> Connection<S> {
 
     /// Sees to it that a request comes to the service, now or when there is a place.
     #[inline]
-    fn begin(&mut self, head: Head) {
+    fn begin(&mut self, head: Head, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.begun += 1;
         self.shared.bounds.refresh(&mut self.seen);
         let mut exchange = Exchange::new(&head);
@@ -387,8 +414,18 @@ impl<S: Peer> Connection<S> {
         exchange.keep_alive &= !self.seen.bounds.keep_alive.is_zero();
         let body = self.begin_body(&head, &mut exchange);
         let request = Request::new(head, body);
+        if self.placed && self.shared.admission.is_wanted() {
+            // Others come first.
+            self.leave();
+        }
+        if self.placed {
+            return self.call(request, exchange, cx);
+        }
         match self.shared.admission.ask(&self.seen.bounds) {
-            Admitted::Now(place) => self.call(request, exchange, place),
+            Admitted::Now => {
+                self.placed = true;
+                return self.call(request, exchange, cx);
+            }
             Admitted::Later(waits) => {
                 self.shared.counters.waited.one();
                 self.stage = Stage::Waiting(Box::new((waits, request)), exchange);
@@ -399,6 +436,7 @@ impl<S: Peer> Connection<S> {
                 self.answer_busy(&exchange);
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -408,50 +446,75 @@ impl<S: Peer> Connection<S> {
             self.watch_peer(cx)?;
             return Poll::Pending;
         };
-        if let Stage::Waiting(waiting, exchange) = std::mem::replace(&mut self.stage, Stage::Head) {
-            let (waits, request) = *waiting;
-            drop(waits);
-            self.call(request, exchange, place);
+        place.unguarded();
+        self.placed = true;
+        match std::mem::replace(&mut self.stage, Stage::Head) {
+            Stage::Waiting(waiting, exchange) => {
+                let (waits, request) = *waiting;
+                drop(waits);
+                self.call(request, exchange, cx)
+            }
+            _ => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// Hands a request to the service.
+    /// Hands a request to the service, which most often has its answer at once.
     #[inline]
-    fn call(&mut self, request: Request, mut exchange: Exchange, place: Place) {
-        exchange.place = Some(place);
-        match guarded(|| self.service.call(request)) {
-            Ok(future) => self.stage = Stage::Handling(future, exchange),
+    fn call(
+        &mut self,
+        request: Request,
+        exchange: Exchange,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let service = &self.service;
+        let called = guarded(|| {
+            let mut future = service.call(request);
+            let polled = future.as_mut().poll(cx);
+            (future, polled)
+        });
+        match called {
+            Ok((future, Poll::Ready(response))) => self.answer_of(future, response, exchange),
+            Ok((future, Poll::Pending)) => {
+                self.stage = Stage::Handling(future, exchange);
+                return self.poll_while_pending(cx);
+            }
             Err(Panicked) => self.answer_panic(exchange),
         }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Stage::Handling(future, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
-            let polled = match guarded(|| future.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(response)) => Some(Ok(response)),
-                Err(Panicked) => Some(Err(Panicked)),
-            };
-            if let Some(outcome) = polled {
-                let Stage::Handling(future, exchange) =
-                    std::mem::replace(&mut self.stage, Stage::Head)
-                else {
-                    return Poll::Ready(Ok(()));
-                };
-                // What the handler holds is dropped before its answer is on its way.
-                match (outcome, guarded(move || drop(future))) {
-                    (Ok(response), Ok(())) => self.answer(response, exchange),
-                    (unsent, _) => {
-                        let _ = guarded(move || drop(unsent));
-                        self.answer_panic(exchange);
-                    }
-                }
-                return Poll::Ready(Ok(()));
+            let polled = guarded(|| future.as_mut().poll(cx));
+            if let Ok(Poll::Pending) = polled {
+                ready!(self.poll_while_pending(cx))?;
+                continue;
             }
-            ready!(self.poll_while_pending(cx))?;
+            let Stage::Handling(future, exchange) = std::mem::replace(&mut self.stage, Stage::Head)
+            else {
+                return Poll::Ready(Ok(()));
+            };
+            match polled {
+                Ok(Poll::Ready(response)) => self.answer_of(future, response, exchange),
+                _ => {
+                    let _ = guarded(move || drop(future));
+                    self.answer_panic(exchange);
+                }
+            }
+            return Poll::Ready(Ok(()));
         }
+    }
+
+    /// Sends what a handler has answered.
+    #[inline]
+    fn answer_of(&mut self, future: ResponseFuture, response: Response, exchange: Exchange) {
+        // What the handler holds is dropped before its answer is on its way.
+        if let Err(Panicked) = guarded(move || drop(future)) {
+            let _ = guarded(move || drop(response));
+            return self.answer_panic(exchange);
+        }
+        self.answer(response, exchange);
     }
 
     /// Does what must be done before `Pending` is returned for a handler or an answer's body:

@@ -136,9 +136,19 @@ impl Clock {
             Self::Real { origin } => origin,
             Self::Virtual(time) => return time.now(),
         };
-        let since = origin.elapsed();
-        // Cannot wrap for 584 years.
-        Instant(since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos()))
+        Instant(nanos(origin.elapsed()))
+    }
+
+    /// A moment that has not passed and comes within milliseconds: for a fifth of what
+    /// [`now`](Self::now) costs, a time limit that is counted from it is not too short.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn soon(&self) -> Instant {
+        match self {
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Self::Real { .. } => soon(),
+            _ => self.now(),
+        }
     }
 
     /// The time that can be moved, if this is such a clock.
@@ -149,6 +159,29 @@ impl Clock {
             Self::Virtual(time) => Some(time),
         }
     }
+}
+
+/// A moment of the process's clock that has not passed, told by the kernel's coarse clock.
+#[cfg(all(feature = "http", target_os = "linux", not(loom)))]
+#[inline]
+fn soon() -> Instant {
+    use crate::primitives::coarse;
+    /// What is added to the coarse clock to be ahead of ours.
+    static AHEAD: OnceLock<u64> = OnceLock::new();
+    let ahead = *AHEAD.get_or_init(|| {
+        // In this order, so that what lies between the readings makes the moment later. Two ticks, as
+        // one may be late.
+        let theirs = nanos(coarse::monotonic_exactly());
+        let ours = Clock::real().now().0;
+        ours.wrapping_sub(theirs).wrapping_add(2 * nanos(coarse::tick()))
+    });
+    Instant(nanos(coarse::monotonic()).wrapping_add(ahead))
+}
+
+/// Cannot wrap for 584 years.
+#[inline]
+fn nanos(time: Duration) -> u64 {
+    time.as_secs().wrapping_mul(1_000_000_000) + u64::from(time.subsec_nanos())
 }
 
 #[cfg(all(test, not(loom)))]
@@ -165,6 +198,18 @@ mod tests {
         assert_eq!(moment.checked_sub(Duration::from_nanos(6)), None);
         assert_eq!(moment.checked_duration_since(Instant(7)), None);
         assert_eq!(Instant(7).checked_duration_since(moment), Some(Duration::from_nanos(2)));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn soon_has_not_passed() {
+        let clock = Clock::real();
+        for _ in 0..1_000 {
+            let (before, soon) = (clock.now(), clock.soon());
+            assert!(soon >= before, "{before:?} {soon:?}");
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        assert!(clock.soon() < clock.now() + Duration::from_secs(1));
     }
 
     #[test]

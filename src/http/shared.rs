@@ -8,7 +8,7 @@ use super::codec::encode::DateText;
 use super::counters::Counters;
 use crate::primitives::Mutex;
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// Bounds, counts and spare buffers, shared by connections.
 ///
@@ -132,8 +132,7 @@ impl Date {
     pub(super) fn text(&mut self) -> &DateText {
         if !self.fresh {
             self.fresh = true;
-            let now = SystemTime::now();
-            let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let second = present_second();
             if second != self.second {
                 self.write(second);
             }
@@ -150,6 +149,19 @@ impl Date {
         // The text has exactly this many bytes in every year of four digits.
         let _ = write!(&mut self.text[..], "{}", httpdate::HttpDate::from(time));
     }
+}
+
+/// The second of the present, or the one that has just passed.
+#[cfg(target_os = "linux")]
+#[inline]
+fn present_second() -> u64 {
+    crate::primitives::coarse::wall().as_secs()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn present_second() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(all(test, not(loom)))]

@@ -19,6 +19,8 @@
 //! - Statics with atomics live here only ([`unique_id`], [`Generation`]): loom's atomics cannot be
 //!   `const`.
 
+#[cfg(all(feature = "http", target_os = "linux"))]
+pub(crate) mod coarse;
 mod forks;
 #[cfg(loom)]
 mod loom_arm;

@@ -75,6 +75,12 @@ impl Head {
         }
     }
 
+    /// The path, where the target begins with one; else nothing.
+    #[inline]
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.bytes[usize::from(self.path.0)..usize::from(self.path.1)]
+    }
+
     /// What follows the first `?`.
     pub(crate) fn query(&self) -> Option<&str> {
         let follows = self.path.1 < self.target.1;

@@ -8,7 +8,7 @@
 use super::Limits;
 use super::framing::{Framing, is_token};
 use super::head::{Head, MethodRef};
-use super::target::TARGET;
+use super::target::{TARGET, span};
 use http::{Method, Version};
 
 /// Field lines of a head that is read here.
@@ -25,13 +25,13 @@ pub(super) fn read(input: &[u8], limits: &Limits) -> Option<(usize, Head)> {
     if input.get(start) != Some(&b'/') {
         return None;
     }
-    let within = |from: usize, more: u8| {
-        let stops = |&byte: &u8| !TARGET[usize::from(byte)] && byte != more;
-        input[from..].iter().position(stops).map(|length| from + length)
-    };
-    let path_end = within(start, b'/')?;
-    let target_end = if input[path_end] == b'?' { within(path_end, b'?')? } else { path_end };
-    if target_end - start > limits.target || input[target_end..].first_chunk()? != VERSION {
+    let path_end = start + span(&TARGET, &input[start..]);
+    let mut target_end = path_end;
+    while input.get(target_end) == Some(&b'?') {
+        target_end += 1;
+        target_end += span(&TARGET, &input[target_end..]);
+    }
+    if target_end - start > limits.target || input.get(target_end..)?.first_chunk()? != VERSION {
         return None;
     }
     let mut at = target_end + VERSION.len();
@@ -44,7 +44,7 @@ pub(super) fn read(input: &[u8], limits: &Limits) -> Option<(usize, Head)> {
         if rest.first_chunk()? == b"\r\n" {
             break;
         }
-        let colon = rest.iter().position(|&byte| !TOKEN[usize::from(byte)])?;
+        let colon = span(&TOKEN, rest);
         let (name, value) = rest.split_at(colon);
         // One space in front of the value, and none behind it.
         let value = value.strip_prefix(b": ")?;

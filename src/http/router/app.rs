@@ -16,7 +16,11 @@ use std::sync::Arc;
 
 /// A router that serves.
 pub struct App {
-    routes: matchit::Router<Route>,
+    routes: Vec<Route>,
+    /// Where in `routes` those without parameters are.
+    fixed: Fixed,
+    /// Where the others are, and those, too, as they decide what a path matches.
+    tree: matchit::Router<usize>,
     /// What answers the rest under the prefixes of nested routers that say so.
     nested: matchit::Router<Handler>,
     /// Segments of the longest of those prefixes.
@@ -47,10 +51,14 @@ impl App {
             }
         }
         let mut tree = matchit::Router::new();
+        let (mut fixed, mut all) = (Vec::new(), Vec::new());
         for (pattern, entries) in routes {
-            let route = Route::new(&pattern, entries)?;
-            tree.insert(&*pattern, route)
-                .map_err(|error| RouteProblem::from(error).of(&pattern))?;
+            let at = all.len();
+            all.push(Route::new(&pattern, entries)?);
+            tree.insert(&*pattern, at).map_err(|error| RouteProblem::from(error).of(&pattern))?;
+            if !pattern.contains(['{', '}']) {
+                fixed.push((pattern.into_bytes().into_boxed_slice(), at));
+            }
         }
         let (mut nested, mut deepest) = (matchit::Router::new(), 0);
         let mut fallback = None;
@@ -83,7 +91,18 @@ impl App {
                 entry.within(&outermost).into_handler(None)?
             }
         };
-        Ok(Self { routes: tree, nested, deepest, fallback })
+        Ok(Self { routes: all, fixed: Fixed::new(fixed), tree, nested, deepest, fallback })
+    }
+
+    /// What answers a path that is not among the fixed ones.
+    fn find(&self, method: &Method, path: &str) -> (&Handler, Option<Matched>) {
+        match self.tree.at(path) {
+            Ok(found) => {
+                let handler = self.routes[*found.value].handler(method);
+                (handler, handler.matched(path, &found.params))
+            }
+            Err(_) => self.fallback(path),
+        }
     }
 
     /// The fallback of the longest prefix.
@@ -102,13 +121,13 @@ impl App {
 
 impl Service for App {
     fn call(&self, mut request: Request) -> ResponseFuture {
-        let path = request.path();
-        let (handler, matched) = match self.routes.at(path) {
-            Ok(found) => {
-                let handler = found.value.handler(request.method());
-                (handler, handler.matched(path, &found.params))
+        let (handler, matched) = match self.fixed.find(request.path_bytes()) {
+            // A static segment goes before a parameter, so nothing else can match.
+            Some(at) => {
+                let handler = self.routes[at].handler(request.method());
+                (handler, handler.matched_fixed())
             }
-            Err(_) => self.fallback(path),
+            None => self.find(request.method(), request.path()),
         };
         if let Some(matched) = matched {
             request.set_matched(matched);
@@ -126,6 +145,55 @@ impl fmt::Debug for App {
     }
 }
 
+/// Patterns without parameters, to be found by the path that each is.
+struct Fixed {
+    /// A power of two of places, at least twice as many as there are patterns. One that would stand
+    /// where another is stands behind it.
+    places: Box<[Option<(Box<[u8]>, usize)>]>,
+}
+
+impl Fixed {
+    fn new(patterns: Vec<(Box<[u8]>, usize)>) -> Self {
+        let count = (2 * patterns.len()).next_power_of_two();
+        let mut places: Box<[_]> = std::iter::repeat_with(|| None).take(count).collect();
+        for (path, at) in patterns {
+            let first = Self::place(&path);
+            let free = (first..).map(|n| n & (count - 1)).find(|&n| places[n].is_none());
+            if let Some(place) = free {
+                places[place] = Some((path, at));
+            }
+        }
+        Self { places }
+    }
+
+    #[inline]
+    fn find(&self, path: &[u8]) -> Option<usize> {
+        let mask = self.places.len() - 1;
+        let mut n = Self::place(path) & mask;
+        while let Some((present, at)) = &self.places[n] {
+            if **present == *path {
+                return Some(*at);
+            }
+            n = (n + 1) & mask;
+        }
+        None
+    }
+
+    /// A number that differs where the length, the last eight bytes, or those before the last eight do.
+    /// The paths that are kept are the program's own, so it need not withstand a client.
+    #[inline]
+    fn place(path: &[u8]) -> usize {
+        let end = |path: &[u8]| match path.last_chunk() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => path.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+        };
+        let rest = &path[..path.len().saturating_sub(8)];
+        let word = end(path) ^ end(rest).rotate_left(29) ^ path.len() as u64;
+        let spread = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (spread >> 32) as usize
+    }
+}
+
 /// A service within its layers, and what its requests are told.
 pub(super) struct Handler {
     service: Arc<dyn Service>,
@@ -134,6 +202,12 @@ pub(super) struct Handler {
 }
 
 impl Handler {
+    /// What a request is told that was found by its path alone.
+    #[inline]
+    fn matched_fixed(&self) -> Option<Matched> {
+        (!self.site.is_plain()).then(|| Matched::new(&self.site, Vec::new()))
+    }
+
     /// What a request is told, and where the values of parameters lie in its path.
     #[inline]
     fn matched(&self, path: &str, params: &matchit::Params<'_, '_>) -> Option<Matched> {

@@ -1,6 +1,7 @@
 //! A connection and the times that it has: for heads, bodies and answers, to idle, and to end.
 
 use super::State;
+use crate::context;
 use crate::coop;
 use crate::http::connection::{Connection, Phase, Wait};
 use crate::net::TcpStream;
@@ -109,7 +110,7 @@ impl<'a, S: Future<Output = ()>> Timed<'a, S> {
         if self.wait == Some(wait) || (wait.phase == Phase::Idle && self.wait == Some(head)) {
             return None;
         }
-        let now = Instant::now();
+        let now = soon();
         if self.wait.is_some_and(|before| before.phase == Phase::Body) {
             self.body.spent = now - self.since;
         }
@@ -214,6 +215,14 @@ impl<S: Future<Output = ()>> Future for Timed<'_, S> {
                 return Poll::Ready(end);
             }
         }
+    }
+}
+
+/// A moment that has not passed and comes within milliseconds.
+fn soon() -> Instant {
+    match context::current() {
+        Ok(current) => current.driver.clock().soon(),
+        Err(_) => Instant::now(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::bounds::{Bounds, Live};
 use super::codec::Limits;
 use super::codec::encode::DateText;
 use super::counters::Counters;
+use crate::context::Spare;
 use crate::primitives::Mutex;
 use std::io::Write;
 use std::time::UNIX_EPOCH;
@@ -56,7 +57,8 @@ impl From<Limits> for Bounds {
 /// Spare buffers: a connection holds one only while bytes are in it.
 ///
 /// So an idle connection holds none, and a busy one takes the buffer that was used last, which is
-/// still in the cache, without going through the allocator.
+/// still in the cache, without going through the allocator. Each thread has one of its own; these are
+/// for connections that hold theirs over a wait.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     input: Mutex<Vec<Vec<u8>>>,
@@ -73,32 +75,51 @@ impl Buffers {
     const KEPT: usize = 64;
 
     /// A buffer whose length is all its room.
+    #[inline]
     pub(super) fn take_input(&self) -> Vec<u8> {
+        Spare::Input.take().unwrap_or_else(|| self.take_shared_input())
+    }
+
+    #[cold]
+    fn take_shared_input(&self) -> Vec<u8> {
         let spare = self.input.lock().pop();
         spare.unwrap_or_else(|| vec![0; Self::INPUT])
     }
 
+    #[inline]
     pub(super) fn give_input(&self, buffer: Vec<u8>) {
-        if buffer.len() == Self::INPUT {
-            keep(&self.input, buffer);
+        if buffer.len() == Self::INPUT
+            && let Some(other) = Spare::Input.keep(buffer)
+        {
+            keep(&self.input, other);
         }
     }
 
     /// A buffer of length 0.
+    #[inline]
     pub(super) fn take_output(&self) -> Vec<u8> {
+        Spare::Output.take().unwrap_or_else(|| self.take_shared_output())
+    }
+
+    #[cold]
+    fn take_shared_output(&self) -> Vec<u8> {
         let spare = self.output.lock().pop();
         spare.unwrap_or_else(|| Vec::with_capacity(Self::OUTPUT_START))
     }
 
+    #[inline]
     pub(super) fn give_output(&self, mut buffer: Vec<u8>) {
         if (1..=Self::OUTPUT_MAX).contains(&buffer.capacity()) {
             buffer.clear();
-            keep(&self.output, buffer);
+            if let Some(other) = Spare::Output.keep(buffer) {
+                keep(&self.output, other);
+            }
         }
     }
 }
 
-/// Keeps `buffer` where there is room; frees it outside the lock where there is none.
+/// Keeps `buffer` for whoever needs one, where there is room; frees it outside the lock where there is none.
+#[cold]
 fn keep(spares: &Mutex<Vec<Vec<u8>>>, buffer: Vec<u8>) {
     let mut spares = spares.lock();
     if spares.len() < Buffers::KEPT {
@@ -166,7 +187,7 @@ fn present_second() -> u64 {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Buffers, Date};
+    use super::{Buffers, Date, Spare};
 
     #[test]
     fn dates_in_the_format_of_http() {
@@ -193,10 +214,17 @@ mod tests {
         }
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT);
         assert_eq!(buffers.output.lock().len(), Buffers::KEPT);
+        // The first is the thread's.
+        assert_eq!(buffers.take_input().len(), Buffers::INPUT);
+        assert_eq!(buffers.input.lock().len(), Buffers::KEPT);
         assert_eq!(buffers.take_input().len(), Buffers::INPUT);
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
         buffers.give_input(vec![0; 2 * Buffers::INPUT]);
-        buffers.give_output(Vec::with_capacity(1 << 20));
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
+        let small = buffers.take_output();
+        buffers.give_output(Vec::with_capacity(1 << 20));
+        assert_eq!(Spare::Output.take(), None, "a large one is not kept");
+        buffers.give_output(small);
+        assert!(Spare::Output.take().is_some());
     }
 }

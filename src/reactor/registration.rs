@@ -3,7 +3,7 @@
 use super::NoReactor;
 use super::readiness::{Direction, News, Readiness, Seen};
 use super::slots::{Reactor, SlotKey};
-use crate::primitives::Mutex;
+use crate::primitives::{AtomicU64, Mutex, Ordering};
 use crate::util::WakeList;
 use mio::Interest;
 use std::io;
@@ -29,6 +29,7 @@ const HANGUP: Interest = if cfg!(any(target_os = "linux", target_os = "android")
 #[derive(Debug)]
 pub(crate) struct Registration {
     readiness: Readiness,
+    bound: Bound,
     binding: Mutex<Option<Binding>>,
     waiters: Mutex<Waiters>,
 }
@@ -47,6 +48,44 @@ struct Waiters {
     write: Side,
     hangup: Option<Waker>,
     last_key: u64,
+}
+
+/// What the binding says, for who waits again and wants it as it is: which runtime's reactor watches,
+/// and in which directions, or 0. Written under the lock of the binding, read without.
+///
+/// Who reads it just before it changes is told all the same: a binding moves with all that it is to
+/// watch for, and where it cannot, SHUTDOWN is set, which is looked at afterwards under the lock of
+/// the waiters.
+#[derive(Debug, Default)]
+struct Bound(AtomicU64);
+
+impl Bound {
+    #[inline]
+    fn directions(interest: Interest) -> u64 {
+        u64::from(interest.is_readable()) << 1 | u64::from(interest.is_writable())
+    }
+
+    /// Whether nothing need be changed for who waits in a runtime, or in none.
+    #[inline]
+    fn suffices(&self, wanted: Interest, current: Option<&Arc<Reactor>>) -> bool {
+        if Reactor::REARMS {
+            return false;
+        }
+        let word = self.0.load(Ordering::Acquire);
+        let wanted = Self::directions(wanted);
+        let here = current.is_none_or(|now| now.runtime().get() == word >> 2);
+        here && word & wanted == wanted
+    }
+
+    fn note(&self, reactor: &Reactor, interest: Interest) {
+        // Numbers of runtimes are given one after the other, and never have as many bits.
+        let word = reactor.runtime().get() << 2 | Self::directions(interest);
+        self.0.store(word, Ordering::Release);
+    }
+
+    fn forget(&self) {
+        self.0.store(0, Ordering::Release);
+    }
 }
 
 /// Those who wait in one direction.
@@ -75,6 +114,7 @@ impl Registration {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             readiness: Readiness::new(),
+            bound: Bound::default(),
             binding: Mutex::new(None),
             waiters: Mutex::new(Waiters::default()),
         })
@@ -169,6 +209,7 @@ impl Registration {
 
     /// Ends the watch; the descriptor is about to be closed or given away.
     pub(crate) fn unbind(&self, fd: BorrowedFd<'_>) {
+        self.bound.forget();
         let binding = self.binding.lock().take();
         if let Some(Binding { reactor, key, .. }) = binding {
             reactor.deregister(fd, key);
@@ -192,6 +233,18 @@ impl Registration {
         wanted: Interest,
         current: Option<&Arc<Reactor>>,
     ) -> io::Result<()> {
+        if self.bound.suffices(wanted, current) && !self.readiness.is_shut_down() {
+            return Ok(());
+        }
+        self.bind_anew(fd, wanted, current)
+    }
+
+    fn bind_anew(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        wanted: Interest,
+        current: Option<&Arc<Reactor>>,
+    ) -> io::Result<()> {
         let mut binding = self.binding.lock();
         if let Some(bound) = &mut *binding {
             let elsewhere = current.is_some_and(|now| now.runtime() != bound.reactor.runtime());
@@ -200,6 +253,7 @@ impl Registration {
                 if interest != bound.interest || Reactor::REARMS {
                     bound.reactor.reregister(fd, bound.key, interest)?;
                     bound.interest = interest;
+                    self.bound.note(&bound.reactor, interest);
                 }
                 return Ok(());
             }
@@ -210,6 +264,7 @@ impl Registration {
         };
         let mut interest = wanted;
         if let Some(old) = binding.take() {
+            self.bound.forget();
             old.reactor.deregister(fd, old.key);
             // Somebody may wait in the other direction, and has to be told from here on.
             interest |= old.interest;
@@ -217,6 +272,7 @@ impl Registration {
         self.readiness.revive();
         match current.register(fd, self, interest) {
             Ok(key) => {
+                self.bound.note(current, interest);
                 *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
                 Ok(())
             }
@@ -261,7 +317,7 @@ impl Registration {
 
     /// An event has arrived: moves the wakers of those it concerns to `wakes`.
     pub(super) fn deliver(&self, news: News, wakes: &mut WakeList) {
-        self.readiness.set(news);
+        let hung_up = self.readiness.set(news);
         let mut waiters = self.waiters.lock();
         for direction in [Direction::Read, Direction::Write] {
             if news.concerns(direction) {
@@ -269,7 +325,7 @@ impl Registration {
             }
         }
         // The ends of the two directions may be told one after the other.
-        if self.readiness.is_hung_up() {
+        if hung_up {
             waiters.take_hangup(wakes);
         }
     }
@@ -332,8 +388,8 @@ impl Side {
         if let Some(waker) = self.poll.take() {
             wakes.push(waker);
         }
-        for (_, waker) in self.futures.drain(..) {
-            wakes.push(waker);
+        if !self.futures.is_empty() {
+            self.futures.drain(..).for_each(|(_, waker)| wakes.push(waker));
         }
     }
 }

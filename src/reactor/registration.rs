@@ -438,6 +438,9 @@ mod tests {
 mod loom_tests {
     use super::*;
     use crate::primitives::thread;
+    use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
     use std::task::Wake;
 
     struct Told(crate::primitives::AtomicBool);
@@ -571,6 +574,46 @@ mod loom_tests {
                 Left::Waits => assert!(told.is_told(), "the wake was lost"),
                 Left::Ready => unreachable!(),
             }
+        });
+    }
+
+    /// Somebody waits again, with the reactor that watched, while the descriptor moves to one that has
+    /// ended: whoever is not told waits with one that watches.
+    #[test]
+    fn loom_wait_against_move_that_fails() {
+        loom::model(|| {
+            let (first, ..) = Reactor::new(NonZeroU64::MIN).unwrap();
+            let (ended, ..) = Reactor::new(NonZeroU64::MIN.saturating_add(1)).unwrap();
+            ended.shut_down(&mut WakeList::new());
+            let (socket, _peer) = UnixStream::pair().unwrap();
+            let (socket, registration) = (Arc::new(socket), Registration::new());
+            for direction in [Direction::Read, Direction::Write] {
+                registration.disprove(direction, registration.look(direction).unwrap());
+            }
+            let wait =
+                |socket: &UnixStream, registration: &Arc<Registration>, way, on, waker: &_| {
+                    let (key, mut cx) = (&mut WaitKey::Poll, Context::from_waker(waker));
+                    registration.poll_wait(socket.as_fd(), way, Some(on), key, &mut cx)
+                };
+            assert!(
+                wait(&socket, &registration, Direction::Read, &first, Waker::noop()).is_pending()
+            );
+            let moving = {
+                let (socket, registration) = (Arc::clone(&socket), Arc::clone(&registration));
+                thread::spawn(move || {
+                    let waited =
+                        wait(&socket, &registration, Direction::Write, &ended, Waker::noop());
+                    assert!(matches!(waited, Poll::Ready(Err(_))));
+                })
+            };
+            let (told, waker) = Told::new();
+            let waited = wait(&socket, &registration, Direction::Read, &first, &waker);
+            moving.join().unwrap();
+            if waited.is_pending() {
+                let watched = registration.binding.lock().is_some();
+                assert!(told.is_told() || watched, "nobody watches, and the reader does not know");
+            }
+            registration.unbind(socket.as_fd());
         });
     }
 }

@@ -34,12 +34,7 @@ pub(crate) static BYTES: ContentType = content_type!("application/octet-stream")
 /// Writes the head that most answers have: status 200, `length` bytes that follow, no fields of their
 /// own, over HTTP/1.1 and a connection that goes on. As [`ResponseHead::encode`] does, in three pieces.
 #[inline]
-pub(crate) fn usual(
-    content_type: &ContentType,
-    length: usize,
-    date: &DateText,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn usual(content_type: &ContentType, length: usize, date: &DateText, out: &mut Vec<u8>) {
     out.extend_from_slice(content_type.start);
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     let mut end = *b"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";

@@ -192,9 +192,21 @@ pub(super) fn decode(
         if let Some(read) = quick::read(whole, limits) {
             return Ok(Some(read));
         }
-        if let Ok(Some((end, head))) = parse(whole, limits) {
-            return head.map(|head| Some((end, head)));
-        }
+    }
+    decode_rare(whole, scanned, limits)
+}
+
+#[cold]
+#[inline(never)]
+fn decode_rare(
+    whole: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<(usize, Head)>, Error> {
+    if *scanned == 0
+        && let Ok(Some((end, head))) = parse(whole, limits)
+    {
+        return head.map(|head| Some((end, head)));
     }
     decode_by_end(whole, scanned, limits)
 }
@@ -262,7 +274,6 @@ fn in_our_version(head: &[u8]) -> Result<Vec<u8>, Error> {
 /// A head's end and what came of it; nothing while it is not complete.
 type Parsed = Option<(usize, Result<Head, Error>)>;
 
-#[inline(always)]
 fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
     let mut room = [const { MaybeUninit::uninit() }; Limits::FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
@@ -274,7 +285,6 @@ fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
 }
 
 /// Checks what the parser leaves to us, and keeps the head.
-#[inline(always)]
 fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Head, Error> {
     let offset = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
     // The parser takes a bare LF for the end of a line. The bytes before each line tell.

@@ -8,7 +8,7 @@
 use super::Limits;
 use super::framing::{Framing, is_token};
 use super::head::{Head, MethodRef};
-use super::target::{TARGET, span};
+use super::target::TARGET;
 use http::{Method, Version};
 
 /// Field lines of a head that is read here.
@@ -19,48 +19,27 @@ const VERSION: &[u8; 11] = b" HTTP/1.1\r\n";
 
 /// The head at the start of `input`, and where it ends; nothing where that is not for this reader
 /// to say. `input` has no more bytes than a head may have.
-#[inline]
+// By itself, as are the parts: among other code there would be no registers left.
+#[inline(never)]
 pub(super) fn read(input: &[u8], limits: &Limits) -> Option<(usize, Head)> {
     let (method, start) = method(input)?;
-    if input.get(start) != Some(&b'/') {
-        return None;
-    }
-    let path_end = start + span(&TARGET, &input[start..]);
-    let mut target_end = path_end;
-    while input.get(target_end) == Some(&b'?') {
-        target_end += 1;
-        target_end += span(&TARGET, &input[target_end..]);
-    }
+    let (path_end, target_end) = target(input, start)?;
     if target_end - start > limits.target || input.get(target_end..)?.first_chunk()? != VERSION {
         return None;
     }
     let mut at = target_end + VERSION.len();
-
     let mut framing = Framing::default();
     let mut table = [[0; 4]; FIELDS];
     let mut fields = 0;
     loop {
-        let rest = &input[at..];
-        if rest.first_chunk()? == b"\r\n" {
-            break;
-        }
-        let colon = span(&TOKEN, rest);
-        let (name, value) = rest.split_at(colon);
-        // One space in front of the value, and none behind it.
-        let value = value.strip_prefix(b": ")?;
-        let end = control(value)?;
-        let (value, line_end) = value.split_at(end);
-        let spaced = value.first()? == &b' ' || value.last()? == &b' ';
-        if name.is_empty() || spaced || line_end.first_chunk()? != b"\r\n" {
-            return None;
-        }
-        framing.note(name, value).ok()?;
-        let value_at = at + colon + 2;
-        *table.get_mut(fields)? = [at, name.len(), value_at, value.len()].map(|n| n as u16);
+        let rest = input.get(at..)?;
+        let Some((name, value)) = field(rest) else { break };
+        framing.note(&rest[..name], &rest[name + 2..][..value]).ok()?;
+        *table.get_mut(fields)? = [at, name, at + name + 2, value].map(|n| n as u16);
         fields += 1;
-        at = value_at + value.len() + 2;
+        at += name + value + 4;
     }
-    if fields > limits.field_lines() {
+    if fields > limits.field_lines() || input.get(at..)?.first_chunk()? != b"\r\n" {
         return None;
     }
     let end = at + 2;
@@ -70,14 +49,48 @@ pub(super) fn read(input: &[u8], limits: &Limits) -> Option<(usize, Head)> {
     Some((end, Head::new(text, &table[..fields], target, path, method, version, verdict)))
 }
 
+/// Where the path and the target end that begin at `start`.
+#[inline]
+fn target(input: &[u8], start: usize) -> Option<(usize, usize)> {
+    if input.get(start) != Some(&b'/') {
+        return None;
+    }
+    let within = |from: usize| {
+        let stop = input[from..].iter().position(|&byte| !TARGET[usize::from(byte)]);
+        stop.map(|length| from + length)
+    };
+    let path_end = within(start)?;
+    let mut end = path_end;
+    while input[end] == b'?' {
+        end = within(end + 1)?;
+    }
+    Some((path_end, end))
+}
+
+/// The lengths of name and value of the field line at the start of `rest`: one space in front of the
+/// value, none behind it. Nothing where no such line is, as at the end of the head.
+#[inline(never)]
+fn field(rest: &[u8]) -> Option<(usize, usize)> {
+    let name = rest.iter().position(|&byte| !TOKEN[usize::from(byte)])?;
+    let value = rest[name..].strip_prefix(b": ")?;
+    let length = control(value)?;
+    let (value, line_end) = value.split_at(length);
+    let plain = name > 0 && value.first()? != &b' ' && value.last()? != &b' ';
+    (plain && line_end.first_chunk()? == b"\r\n").then_some((name, length))
+}
+
 /// The method, and where the target begins.
 #[inline]
 fn method(input: &[u8]) -> Option<(MethodRef, usize)> {
-    let (method, length) = match input.first_chunk()? {
-        b"GET " => (&Method::GET, 4),
-        b"PUT " => (&Method::PUT, 4),
-        b"POST" => (&Method::POST, 5),
-        b"HEAD" => (&Method::HEAD, 5),
+    const GET: u32 = u32::from_ne_bytes(*b"GET ");
+    const PUT: u32 = u32::from_ne_bytes(*b"PUT ");
+    const POST: u32 = u32::from_ne_bytes(*b"POST");
+    const HEAD: u32 = u32::from_ne_bytes(*b"HEAD");
+    let (method, length) = match u32::from_ne_bytes(*input.first_chunk()?) {
+        GET => return Some((MethodRef::Standard(&Method::GET), 4)),
+        PUT => return Some((MethodRef::Standard(&Method::PUT), 4)),
+        POST => (&Method::POST, 5),
+        HEAD => (&Method::HEAD, 5),
         _ => return None,
     };
     (input.get(length - 1) == Some(&b' ')).then_some((MethodRef::Standard(method), length))
@@ -90,7 +103,8 @@ fn control(value: &[u8]) -> Option<usize> {
     let is_control = |byte: u8| byte < b' ' || byte == 0x7f;
     // Eight at a time: the high bit of each byte that is less than a bound below 128. What is borrowed
     // makes the bytes behind the first one wrong, and they are not looked at.
-    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word & (EACH << 7);
+    let less =
+        |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word & (EACH << 7);
     let (words, rest) = value.as_chunks();
     for (n, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);

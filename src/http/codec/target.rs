@@ -75,23 +75,11 @@ fn is_authority(text: &[u8]) -> bool {
 /// not, though a registered name may hold one: it is what a proxy makes of two Host fields.
 #[inline]
 pub(super) fn is_host(value: &[u8]) -> bool {
-    let at = span(&HOST, value);
-    match value.get(at) {
+    match value.iter().position(|&byte| !HOST[usize::from(byte)]) {
         None => true,
-        Some(b':') => is_port(&value[at..]),
-        Some(_) => is_rare_host(value, at),
+        Some(at) if value[at] == b':' => is_port(&value[at..]),
+        Some(at) => is_rare_host(value, at),
     }
-}
-
-/// How many bytes at the start of `text` are in `table`.
-#[inline]
-pub(super) fn span(table: &[bool; 256], text: &[u8]) -> usize {
-    let is_in = |byte: u8| table[usize::from(byte)];
-    let (fours, _) = text.as_chunks();
-    // Without a branch for each byte.
-    let all = |[a, b, c, d]: [u8; 4]| is_in(a) & is_in(b) & is_in(c) & is_in(d);
-    let whole = 4 * fours.iter().take_while(|four| all(**four)).count();
-    whole + text[whole..].iter().take_while(|byte| is_in(**byte)).count()
 }
 
 /// A host that has something else than plain bytes `at` one place.
@@ -108,14 +96,18 @@ fn is_rare_host(value: &[u8], at: usize) -> bool {
 #[inline]
 fn is_port(port: &[u8]) -> bool {
     let Some((b':', digits)) = port.split_first() else { return port.is_empty() };
+    if digits.len() > 5 {
+        return false;
+    }
     let mut number = 0;
-    digits.len() <= 5
-        && digits.iter().all(|&byte| {
-            let digit = u32::from(byte.wrapping_sub(b'0'));
-            number = number * 10 + digit;
-            digit <= 9
-        })
-        && number <= u32::from(u16::MAX)
+    for &byte in digits {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return false;
+        }
+        number = number * 10 + digit;
+    }
+    number <= u32::from(u16::MAX)
 }
 
 fn is_ip_literal(text: &[u8]) -> bool {

@@ -98,7 +98,12 @@ impl<S: Peer> Connection<S> {
     }
 
     /// The same for answers of every kind, of which some close the connection after all.
-    fn write_any(&mut self, mut response: Response, exchange: &Exchange, mut keep: bool) -> Follows {
+    fn write_any(
+        &mut self,
+        mut response: Response,
+        exchange: &Exchange,
+        mut keep: bool,
+    ) -> Follows {
         let mut status = response.status();
         let mut body = response.take_body();
         if status.is_informational() {
@@ -312,7 +317,7 @@ impl Exchange {
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
             owes_continue: head.expects_continue(),
-                body: None,
+            body: None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::NoReactor;
 use super::readiness::{Direction, News, Readiness, Seen};
 use super::slots::{Reactor, SlotKey};
-use crate::primitives::{AtomicU64, Mutex, Ordering};
+use super::waiters::{WaitKey, Waiters};
+use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::util::WakeList;
 use mio::Interest;
 use std::io;
@@ -32,6 +33,9 @@ pub(crate) struct Registration {
     bound: Bound,
     binding: Mutex<Option<Binding>>,
     waiters: Mutex<Waiters>,
+    /// How many places are taken. Written under the lock of the waiters, so that who has
+    /// taken one and reads 0 knows that it is empty by now.
+    places: AtomicUsize,
 }
 
 /// Which reactor watches, and for what.
@@ -40,14 +44,6 @@ struct Binding {
     reactor: Arc<Reactor>,
     key: SlotKey,
     interest: Interest,
-}
-
-#[derive(Debug, Default)]
-struct Waiters {
-    read: Side,
-    write: Side,
-    hangup: Option<Waker>,
-    last_key: u64,
 }
 
 /// What the binding says, for who waits again and wants it as it is: which runtime's reactor watches,
@@ -88,28 +84,6 @@ impl Bound {
     }
 }
 
-/// Those who wait in one direction.
-///
-/// The `poll_…` functions of a socket share one place, as their contract is that the last caller is
-/// woken. Futures that borrow a socket have a place each, which they give up when they are dropped;
-/// so there are never more than there are such futures.
-#[derive(Debug, Default)]
-struct Side {
-    poll: Option<Waker>,
-    futures: Vec<(u64, Waker)>,
-}
-
-/// The place in which a waker waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitKey {
-    /// That of the `poll_…` functions.
-    Poll,
-    /// That of one future; 0 until it first waits.
-    Future(u64),
-    /// That of whoever waits for the end of both directions, and for nothing else.
-    Hangup,
-}
-
 impl Registration {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -117,6 +91,7 @@ impl Registration {
             bound: Bound::default(),
             binding: Mutex::new(None),
             waiters: Mutex::new(Waiters::default()),
+            places: AtomicUsize::new(0),
         })
     }
 
@@ -219,12 +194,24 @@ impl Registration {
     /// Gives up the place of a future that waits no more.
     pub(crate) fn give_up(&self, direction: Direction, key: WaitKey) {
         let WaitKey::Future(number @ 1..) = key else { return };
+        // Most often the event that ended the wait has emptied the place.
+        if self.places.load(Ordering::Acquire) != 0 {
+            self.give_up_place(direction, number);
+        }
+    }
+
+    #[cold]
+    fn give_up_place(&self, direction: Direction, number: u64) {
         let mut waiters = self.waiters.lock();
-        let futures = &mut waiters.side(direction).futures;
-        let at = futures.iter().position(|(present, _)| *present == number);
-        let waker = at.map(|at| futures.swap_remove(at));
+        let waker = waiters.remove(direction, number);
+        self.count_places(&waiters);
         drop(waiters);
         drop(waker);
+    }
+
+    #[inline]
+    fn count_places(&self, waiters: &Waiters) {
+        self.places.store(waiters.len(), Ordering::Release);
     }
 
     fn bind(
@@ -310,6 +297,7 @@ impl Registration {
             Left::Waits => waiters.put(direction, key, new),
             Left::Ready | Left::ShutDown => Some(new),
         };
+        self.count_places(&waiters);
         drop(waiters);
         drop(spare);
         left
@@ -321,22 +309,24 @@ impl Registration {
         let mut waiters = self.waiters.lock();
         for direction in [Direction::Read, Direction::Write] {
             if news.concerns(direction) {
-                waiters.side(direction).take(wakes);
+                waiters.take(direction, wakes);
             }
         }
         // The ends of the two directions may be told one after the other.
         if hung_up {
             waiters.take_hangup(wakes);
         }
+        self.count_places(&waiters);
     }
 
     /// Nobody watches any more: moves all wakers to `wakes`.
     pub(super) fn shut_down(&self, wakes: &mut WakeList) {
         self.readiness.shut_down();
         let mut waiters = self.waiters.lock();
-        waiters.read.take(wakes);
-        waiters.write.take(wakes);
+        waiters.take(Direction::Read, wakes);
+        waiters.take(Direction::Write, wakes);
         waiters.take_hangup(wakes);
+        self.count_places(&waiters);
     }
 }
 
@@ -345,53 +335,6 @@ enum Left {
     Waits,
     Ready,
     ShutDown,
-}
-
-impl Waiters {
-    fn side(&mut self, direction: Direction) -> &mut Side {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
-    }
-
-    fn take_hangup(&mut self, wakes: &mut WakeList) {
-        if let Some(waker) = self.hangup.take() {
-            wakes.push(waker);
-        }
-    }
-
-    /// Puts `waker` in its place; returns the one that was there.
-    fn put(&mut self, direction: Direction, key: &mut WaitKey, waker: Waker) -> Option<Waker> {
-        if *key == WaitKey::Future(0) {
-            self.last_key += 1;
-            *key = WaitKey::Future(self.last_key);
-        }
-        let side = self.side(direction);
-        let number = match *key {
-            WaitKey::Poll => return side.poll.replace(waker),
-            WaitKey::Hangup => return self.hangup.replace(waker),
-            WaitKey::Future(number) => number,
-        };
-        match side.futures.iter_mut().find(|(present, _)| *present == number) {
-            Some((_, present)) => Some(std::mem::replace(present, waker)),
-            None => {
-                side.futures.push((number, waker));
-                None
-            }
-        }
-    }
-}
-
-impl Side {
-    fn take(&mut self, wakes: &mut WakeList) {
-        if let Some(waker) = self.poll.take() {
-            wakes.push(waker);
-        }
-        if !self.futures.is_empty() {
-            self.futures.drain(..).for_each(|(_, waker)| wakes.push(waker));
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -577,6 +520,16 @@ mod loom_tests {
         });
     }
 
+    fn wait(
+        (socket, registration): (&UnixStream, &Arc<Registration>),
+        direction: Direction,
+        reactor: &Arc<Reactor>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        let (key, mut cx) = (&mut WaitKey::Poll, Context::from_waker(waker));
+        registration.poll_wait(socket.as_fd(), direction, Some(reactor), key, &mut cx)
+    }
+
     /// Somebody waits again, with the reactor that watched, while the descriptor moves to one that has
     /// ended: whoever is not told waits with one that watches.
     #[test]
@@ -590,24 +543,18 @@ mod loom_tests {
             for direction in [Direction::Read, Direction::Write] {
                 registration.disprove(direction, registration.look(direction).unwrap());
             }
-            let wait =
-                |socket: &UnixStream, registration: &Arc<Registration>, way, on, waker: &_| {
-                    let (key, mut cx) = (&mut WaitKey::Poll, Context::from_waker(waker));
-                    registration.poll_wait(socket.as_fd(), way, Some(on), key, &mut cx)
-                };
-            assert!(
-                wait(&socket, &registration, Direction::Read, &first, Waker::noop()).is_pending()
-            );
+            let both = (&*socket, &registration);
+            assert!(wait(both, Direction::Read, &first, Waker::noop()).is_pending());
             let moving = {
                 let (socket, registration) = (Arc::clone(&socket), Arc::clone(&registration));
                 thread::spawn(move || {
-                    let waited =
-                        wait(&socket, &registration, Direction::Write, &ended, Waker::noop());
+                    let both = (&*socket, &registration);
+                    let waited = wait(both, Direction::Write, &ended, Waker::noop());
                     assert!(matches!(waited, Poll::Ready(Err(_))));
                 })
             };
             let (told, waker) = Told::new();
-            let waited = wait(&socket, &registration, Direction::Read, &first, &waker);
+            let waited = wait(both, Direction::Read, &first, &waker);
             moving.join().unwrap();
             if waited.is_pending() {
                 let watched = registration.binding.lock().is_some();

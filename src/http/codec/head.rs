@@ -188,10 +188,10 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<Option<(usize, Head)>, Error> {
     let whole = &input[..input.len().min(limits.head_bytes())];
-    if *scanned == 0 {
-        if let Some(read) = quick::read(whole, limits) {
-            return Ok(Some(read));
-        }
+    if *scanned == 0
+        && let Some(read) = quick::read(whole, limits)
+    {
+        return Ok(Some(read));
     }
     decode_rare(whole, scanned, limits)
 }

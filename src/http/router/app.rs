@@ -1,6 +1,7 @@
 //! The router as it serves: a tree from paths to handlers.
 
 use super::error::{RouteError, RouteProblem};
+use super::fixed::Fixed;
 use super::site::{Matched, Site, catches_all};
 use super::{Entry, Scope};
 use crate::http::metrics::Meter;
@@ -142,55 +143,6 @@ impl Service for App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App").finish_non_exhaustive()
-    }
-}
-
-/// Patterns without parameters, to be found by the path that each is.
-struct Fixed {
-    /// A power of two of places, at least twice as many as there are patterns. One that would stand
-    /// where another is stands behind it.
-    places: Box<[Option<(Box<[u8]>, usize)>]>,
-}
-
-impl Fixed {
-    fn new(patterns: Vec<(Box<[u8]>, usize)>) -> Self {
-        let count = (2 * patterns.len()).next_power_of_two();
-        let mut places: Box<[_]> = std::iter::repeat_with(|| None).take(count).collect();
-        for (path, at) in patterns {
-            let first = Self::place(&path);
-            let free = (first..).map(|n| n & (count - 1)).find(|&n| places[n].is_none());
-            if let Some(place) = free {
-                places[place] = Some((path, at));
-            }
-        }
-        Self { places }
-    }
-
-    #[inline]
-    fn find(&self, path: &[u8]) -> Option<usize> {
-        let mask = self.places.len() - 1;
-        let mut n = Self::place(path) & mask;
-        while let Some((present, at)) = &self.places[n] {
-            if **present == *path {
-                return Some(*at);
-            }
-            n = (n + 1) & mask;
-        }
-        None
-    }
-
-    /// A number that differs where the length, the last eight bytes, or those before the last eight do.
-    /// The paths that are kept are the program's own, so it need not withstand a client.
-    #[inline]
-    fn place(path: &[u8]) -> usize {
-        let end = |path: &[u8]| match path.last_chunk() {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None => path.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
-        };
-        let rest = &path[..path.len().saturating_sub(8)];
-        let word = end(path) ^ end(rest).rotate_left(29) ^ path.len() as u64;
-        let spread = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (spread >> 32) as usize
     }
 }
 

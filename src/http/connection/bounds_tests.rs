@@ -96,6 +96,50 @@ fn a_reset_ends_a_request_that_waits() {
 }
 
 #[test]
+fn requests_that_came_together_have_one_place_unless_others_wait() {
+    let gate = Arc::new(crate::sync::Semaphore::new(0));
+    let bounds = Bounds { max_in_flight: 1, ..Bounds::default() };
+    let shared = Arc::new(Shared::new(bounds));
+    let (seen, waits) = (Arc::clone(&shared), Arc::clone(&gate));
+    let service = Arc::new(move |req: Request| {
+        let (in_flight, waits) = (seen.admission.in_flight(), Arc::clone(&waits));
+        async move {
+            if req.path() == "/waits" {
+                drop(waits.acquire().await);
+            }
+            format!("{} {in_flight}", req.path())
+        }
+    });
+    let mut first = Client::sharing(service.clone(), Arc::clone(&shared));
+    first.send([get("/1"), get("/2")].concat()).turn();
+    assert_eq!(bodies(&first.received()), ["/1 1", "/2 1"]);
+    assert_eq!((shared.admission.in_flight(), shared.counters.waited.get()), (0, 0));
+
+    first.send([get("/waits"), get("/3")].concat()).turn();
+    let mut second = Client::sharing(service, Arc::clone(&shared));
+    second.send(get("/second")).turn();
+    assert_eq!((shared.admission.in_flight(), shared.admission.waiting()), (1, 1));
+    gate.add_permits(1);
+    first.turn();
+    assert_eq!(first.connection.phase(), Phase::Waiting, "it has overtaken one who waited");
+    second.turn();
+    assert_eq!(bodies(&second.received()), ["/second 1"]);
+    first.turn();
+    assert_eq!(bodies(&first.received()), ["/waits 1", "/3 1"]);
+    assert_eq!(shared.admission.in_flight(), 0);
+}
+
+#[test]
+fn a_connection_that_is_dropped_gives_its_place_back() {
+    let never = |_: Request| std::future::pending::<&str>();
+    let (mut client, shared) = within(never, Bounds::default());
+    client.send(GET).turn();
+    assert_eq!(shared.admission.in_flight(), 1);
+    drop(client);
+    assert_eq!(shared.admission.in_flight(), 0);
+}
+
+#[test]
 fn who_is_called_does_not_wait_any_more() {
     let bounds = Bounds { max_in_flight: 1, ..Bounds::default() };
     let shared = Arc::new(Shared::new(bounds));

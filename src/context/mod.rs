@@ -5,11 +5,16 @@
 //! counts, in whatever order they are left. What a future needs of its runtime (to wait for a socket, to arm a
 //! timer, to spawn) it finds here, so that no room above has to import the runtime.
 //!
-//! This room holds two thread-locals: the entries, and the thread's block of task numbers.
+//! This room holds thread-locals: the entries, the thread's block of task numbers, and the buffers that
+//! it keeps at hand.
 
 mod calls;
+#[cfg(feature = "http")]
+mod spare;
 
 pub(crate) use calls::Calls;
+#[cfg(feature = "http")]
+pub(crate) use spare::Spare;
 
 use crate::driver::Driver;
 use crate::hooks::TaskId;

@@ -20,7 +20,8 @@ pub(super) struct Admission {
 
 /// What becomes of a request that asks to be admitted.
 pub(super) enum Admitted {
-    Now(Place),
+    /// It has a place, which the caller [gives back](Admission::leave).
+    Now,
     Later(Waits),
     /// As many wait as may.
     Full,
@@ -37,10 +38,23 @@ impl Admission {
 
     #[inline]
     pub(super) fn ask(&self, bounds: &Bounds) -> Admitted {
-        match self.gate.enter_now() {
-            Some(place) => Admitted::Now(place),
-            None => self.wait(bounds),
+        match self.gate.take_now() {
+            true => Admitted::Now,
+            false => self.wait(bounds),
         }
+    }
+
+    /// Gives back the place of one that was admitted.
+    #[inline]
+    pub(super) fn leave(&self) {
+        self.gate.give_back();
+    }
+
+    /// Whether a place that is given back is for others to have, because they wait, or because there
+    /// are to be fewer.
+    #[inline]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting() > 0 || self.gate.owes()
     }
 
     #[cold]
@@ -58,6 +72,7 @@ impl Admission {
     }
 
     /// Requests that wait.
+    #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -147,13 +162,13 @@ mod tests {
     fn so_many_at_once_so_many_wait_and_the_rest_is_refused() {
         let bounds = bounds(1, 1);
         let admission = Admission::new(&bounds);
-        let Admitted::Now(place) = admission.ask(&bounds) else { panic!("a place is free") };
+        let Admitted::Now = admission.ask(&bounds) else { panic!("a place is free") };
         let Admitted::Later(waits) = admission.ask(&bounds) else { panic!("one may wait") };
         assert!(matches!(admission.ask(&bounds), Admitted::Full));
         assert_eq!((admission.in_flight(), admission.waiting()), (1, 1));
         drop(waits);
         assert_eq!(admission.waiting(), 0, "one that gives up makes room");
-        drop(place);
+        admission.leave();
         assert_eq!(admission.in_flight(), 0);
     }
 

@@ -2,12 +2,12 @@
 
 use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use crate::sync::Semaphore;
-use crate::sync::semaphore::{AcquireOwned, OwnedPermit};
+use crate::sync::semaphore::AcquireOwned;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Places, given out in the order in which they are asked for.
 ///
@@ -17,7 +17,6 @@ pub(super) struct Gate {
     places: Arc<Semaphore>,
     total: Mutex<usize>,
     owed: AtomicUsize,
-    taken: AtomicUsize,
 }
 
 impl Gate {
@@ -26,25 +25,45 @@ impl Gate {
             places: Arc::new(Semaphore::new(total)),
             total: Mutex::new(total),
             owed: AtomicUsize::new(0),
-            taken: AtomicUsize::new(0),
         })
     }
 
     /// How many places are taken.
     pub(super) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+        // The number does not change meanwhile; places may come and go.
+        let total = self.total.lock();
+        let all = *total + self.owed.load(Ordering::Relaxed);
+        all.saturating_sub(self.places.available_permits())
     }
 
     /// A place, if one is free and nobody waits for it.
-    #[inline]
     pub(super) fn enter_now(self: &Arc<Self>) -> Option<Place> {
+        self.take_now().then(|| Place { gate: Some(Arc::clone(self)) })
+    }
+
+    /// Takes a place, if one is free and nobody waits for it, which the caller
+    /// [gives back](Self::give_back): one step where [`enter_now`](Self::enter_now) needs two.
+    #[inline]
+    pub(super) fn take_now(&self) -> bool {
         loop {
-            let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+            let Ok(permit) = self.places.try_acquire() else { return false };
             // One that came back just before the debt was made pays it now.
             match self.owes() && self.reduce_owed(1) == 1 {
                 true => permit.forget(),
-                false => return Some(Place::new(self, permit)),
+                false => {
+                    std::mem::forget(permit);
+                    return true;
+                }
             }
+        }
+    }
+
+    /// Gives back what [`take_now`](Self::take_now) took.
+    #[inline]
+    pub(super) fn give_back(&self) {
+        match self.owes() && self.reduce_owed(1) == 1 {
+            true => self.places.retire(1),
+            false => self.places.release(1),
         }
     }
 
@@ -71,12 +90,14 @@ impl Gate {
         self.places.add_permits(more);
     }
 
+    /// Whether places that come back are not given out again.
     #[inline]
-    fn owes(&self) -> bool {
+    pub(super) fn owes(&self) -> bool {
         self.owed.load(Ordering::Relaxed) > 0
     }
 
     /// Takes at most `most` off what is owed; tells how much it was.
+    #[cold]
     fn reduce_owed(&self, most: usize) -> usize {
         let mut owed = self.owed.load(Ordering::Relaxed);
         loop {
@@ -105,27 +126,22 @@ impl fmt::Debug for Gate {
 
 /// A place behind a [`Gate`], until it is dropped.
 pub(super) struct Place {
-    gate: Arc<Gate>,
-    permit: Option<OwnedPermit>,
+    /// Until its holder takes it upon himself.
+    gate: Option<Arc<Gate>>,
 }
 
 impl Place {
-    #[inline]
-    fn new(gate: &Arc<Gate>, permit: OwnedPermit) -> Self {
-        gate.taken.fetch_add(1, Ordering::Relaxed);
-        Self { gate: Arc::clone(gate), permit: Some(permit) }
+    /// Leaves it to the caller to [give it back](Gate::give_back).
+    pub(super) fn unguarded(mut self) {
+        self.gate = None;
     }
 }
 
 impl Drop for Place {
     #[inline]
     fn drop(&mut self) {
-        self.gate.taken.fetch_sub(1, Ordering::Relaxed);
-        if self.gate.owes()
-            && self.gate.reduce_owed(1) == 1
-            && let Some(permit) = self.permit.take()
-        {
-            permit.forget();
+        if let Some(gate) = &self.gate {
+            gate.give_back();
         }
     }
 }
@@ -146,10 +162,13 @@ impl Future for Enter {
     type Output = Place;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Place> {
-        match self.permit.as_mut().poll(cx) {
-            Poll::Ready(Ok(permit)) => Poll::Ready(Place::new(&self.gate, permit)),
-            Poll::Ready(Err(_)) => unreachable!("nobody closes a gate"),
-            Poll::Pending => Poll::Pending,
+        match ready!(self.permit.as_mut().poll(cx)) {
+            Ok(permit) => {
+                // From here on the place stands for it.
+                permit.unguarded();
+                Poll::Ready(Place { gate: Some(Arc::clone(&self.gate)) })
+            }
+            Err(_) => unreachable!("nobody closes a gate"),
         }
     }
 }

@@ -75,6 +75,12 @@ impl Request {
         self.head.path()
     }
 
+    /// The same, before it is told to be text.
+    #[inline]
+    pub(super) fn path_bytes(&self) -> &[u8] {
+        self.head.path_bytes()
+    }
+
     /// What follows the first `?` of the target, as it came.
     #[inline]
     pub fn query_str(&self) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! Answers, as handlers make them.
 
 use super::body::Streamed;
+use super::codec::encode::{BYTES, ContentType, JSON, TEXT};
 use bytes::{Buf, Bytes};
 use futures_core::Stream as Pieces;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,10 +13,6 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
-const BYTES: &str = "application/octet-stream";
 
 /// An error of a body, whatever its type.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -46,7 +43,7 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct Response {
     status: StatusCode,
     /// Kept apart from the fields, so that most answers have no map.
-    content_type: Option<&'static str>,
+    content_type: Option<&'static ContentType>,
     fields: Option<Box<Fields>>,
     body: Body,
     after: Option<Box<After>>,
@@ -97,7 +94,7 @@ impl Response {
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
         let mut body = Vec::with_capacity(128);
         match serde_json::to_writer(&mut body, value) {
-            Ok(()) => Self::known(Body::Vec(body), JSON),
+            Ok(()) => Self::known(Body::Vec(body), &JSON),
             Err(error) => {
                 Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("no JSON: {error}"))
             }
@@ -198,7 +195,7 @@ impl Response {
         if let Some(content_type) = self.content_type
             && name.eq_ignore_ascii_case("content-type")
         {
-            return Some(content_type);
+            return Some(content_type.name);
         }
         self.fields.as_ref()?.get(name)?.to_str().ok()
     }
@@ -207,12 +204,12 @@ impl Response {
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         let fields = self.fields.get_or_insert_default();
         if let Some(content_type) = self.content_type.take() {
-            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type.name));
         }
         fields
     }
 
-    fn known(body: Body, content_type: &'static str) -> Self {
+    fn known(body: Body, content_type: &'static ContentType) -> Self {
         Self { body, content_type: Some(content_type), ..Self::default() }
     }
 
@@ -220,8 +217,17 @@ impl Response {
         self.fields.as_deref()
     }
 
-    pub(super) fn content_type(&self) -> Option<&'static str> {
+    #[inline]
+    pub(super) fn content_type(&self) -> Option<&'static ContentType> {
         self.content_type
+    }
+
+    /// The content type and the bytes of an answer of the usual kind: status 200, no fields of its own,
+    /// nothing to be done afterwards.
+    #[inline]
+    pub(super) fn usual(&self) -> Option<(&'static ContentType, &[u8])> {
+        let plain = self.status == StatusCode::OK && self.fields.is_none() && self.after.is_none();
+        self.content_type.filter(|_| plain).zip(self.body.whole())
     }
 
     pub(super) fn take_body(&mut self) -> Body {
@@ -292,7 +298,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
-            .field("content_type", &self.content_type)
+            .field("content_type", &self.content_type.map(|content_type| content_type.name))
             .field("headers", &self.fields)
             .field("body", &self.body)
             .finish()
@@ -354,25 +360,25 @@ impl IntoResponse for StatusCode {
 
 impl IntoResponse for &'static str {
     fn into_response(self) -> Response {
-        Response::known(Body::Static(self.as_bytes()), TEXT)
+        Response::known(Body::Static(self.as_bytes()), &TEXT)
     }
 }
 
 impl IntoResponse for String {
     fn into_response(self) -> Response {
-        Response::known(Body::Vec(self.into_bytes()), TEXT)
+        Response::known(Body::Vec(self.into_bytes()), &TEXT)
     }
 }
 
 impl IntoResponse for Vec<u8> {
     fn into_response(self) -> Response {
-        Response::known(Body::Vec(self), BYTES)
+        Response::known(Body::Vec(self), &BYTES)
     }
 }
 
 impl IntoResponse for Bytes {
     fn into_response(self) -> Response {
-        Response::known(Body::Bytes(self), BYTES)
+        Response::known(Body::Bytes(self), &BYTES)
     }
 }
 

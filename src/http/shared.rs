@@ -6,9 +6,10 @@ use super::bounds::{Bounds, Live};
 use super::codec::Limits;
 use super::codec::encode::DateText;
 use super::counters::Counters;
+use crate::context::Spare;
 use crate::primitives::Mutex;
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// Bounds, counts and spare buffers, shared by connections.
 ///
@@ -56,7 +57,8 @@ impl From<Limits> for Bounds {
 /// Spare buffers: a connection holds one only while bytes are in it.
 ///
 /// So an idle connection holds none, and a busy one takes the buffer that was used last, which is
-/// still in the cache, without going through the allocator.
+/// still in the cache, without going through the allocator. Each thread has one of its own; these are
+/// for connections that hold theirs over a wait.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     input: Mutex<Vec<Vec<u8>>>,
@@ -73,32 +75,51 @@ impl Buffers {
     const KEPT: usize = 64;
 
     /// A buffer whose length is all its room.
+    #[inline]
     pub(super) fn take_input(&self) -> Vec<u8> {
+        Spare::Input.take().unwrap_or_else(|| self.take_shared_input())
+    }
+
+    #[cold]
+    fn take_shared_input(&self) -> Vec<u8> {
         let spare = self.input.lock().pop();
         spare.unwrap_or_else(|| vec![0; Self::INPUT])
     }
 
+    #[inline]
     pub(super) fn give_input(&self, buffer: Vec<u8>) {
-        if buffer.len() == Self::INPUT {
-            keep(&self.input, buffer);
+        if buffer.len() == Self::INPUT
+            && let Some(other) = Spare::Input.keep(buffer)
+        {
+            keep(&self.input, other);
         }
     }
 
     /// A buffer of length 0.
+    #[inline]
     pub(super) fn take_output(&self) -> Vec<u8> {
+        Spare::Output.take().unwrap_or_else(|| self.take_shared_output())
+    }
+
+    #[cold]
+    fn take_shared_output(&self) -> Vec<u8> {
         let spare = self.output.lock().pop();
         spare.unwrap_or_else(|| Vec::with_capacity(Self::OUTPUT_START))
     }
 
+    #[inline]
     pub(super) fn give_output(&self, mut buffer: Vec<u8>) {
         if (1..=Self::OUTPUT_MAX).contains(&buffer.capacity()) {
             buffer.clear();
-            keep(&self.output, buffer);
+            if let Some(other) = Spare::Output.keep(buffer) {
+                keep(&self.output, other);
+            }
         }
     }
 }
 
-/// Keeps `buffer` where there is room; frees it outside the lock where there is none.
+/// Keeps `buffer` for whoever needs one, where there is room; frees it outside the lock where there is none.
+#[cold]
 fn keep(spares: &Mutex<Vec<Vec<u8>>>, buffer: Vec<u8>) {
     let mut spares = spares.lock();
     if spares.len() < Buffers::KEPT {
@@ -132,8 +153,7 @@ impl Date {
     pub(super) fn text(&mut self) -> &DateText {
         if !self.fresh {
             self.fresh = true;
-            let now = SystemTime::now();
-            let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let second = present_second();
             if second != self.second {
                 self.write(second);
             }
@@ -152,9 +172,22 @@ impl Date {
     }
 }
 
+/// The second of the present, or the one that has just passed.
+#[cfg(target_os = "linux")]
+#[inline]
+fn present_second() -> u64 {
+    crate::primitives::coarse::second()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn present_second() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Buffers, Date};
+    use super::{Buffers, Date, Spare};
 
     #[test]
     fn dates_in_the_format_of_http() {
@@ -181,10 +214,17 @@ mod tests {
         }
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT);
         assert_eq!(buffers.output.lock().len(), Buffers::KEPT);
+        // The first is the thread's.
+        assert_eq!(buffers.take_input().len(), Buffers::INPUT);
+        assert_eq!(buffers.input.lock().len(), Buffers::KEPT);
         assert_eq!(buffers.take_input().len(), Buffers::INPUT);
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
         buffers.give_input(vec![0; 2 * Buffers::INPUT]);
-        buffers.give_output(Vec::with_capacity(1 << 20));
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
+        let small = buffers.take_output();
+        buffers.give_output(Vec::with_capacity(1 << 20));
+        assert_eq!(Spare::Output.take(), None, "a large one is not kept");
+        buffers.give_output(small);
+        assert!(Spare::Output.take().is_some());
     }
 }

@@ -78,6 +78,21 @@ impl<T: AsFd> Source<T> {
         self.poll_ready_as(&mut WaitKey::Poll, direction, cx)
     }
 
+    /// As [`poll_ready`](Self::poll_ready), for who makes an attempt next, which the budget is charged
+    /// for: what is ready already costs nothing here.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn poll_worthwhile(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.registration.look(direction) {
+            Some(_) => Poll::Ready(Ok(())),
+            None => self.poll_ready(direction, cx).map_ok(drop),
+        }
+    }
+
     fn poll_ready_as(
         &self,
         key: &mut WaitKey,

@@ -290,6 +290,14 @@ impl TcpStream {
         self.source.poll_hangup(cx)
     }
 
+    /// Waits until a read is worth its system call, for who has no buffer yet. The read that follows
+    /// pays for it.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.source.poll_worthwhile(Direction::Read, cx)
+    }
+
     pub(super) fn poll_read_ref(
         &self,
         cx: &mut Context<'_>,

@@ -22,6 +22,8 @@
 
 mod biased;
 mod clock;
+#[cfg(all(feature = "http", target_os = "linux"))]
+pub(crate) mod coarse;
 mod forks;
 #[cfg(loom)]
 mod loom_arm;

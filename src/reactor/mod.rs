@@ -33,11 +33,13 @@ mod registration;
 mod slots;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod waiters;
 
 pub(crate) use poller::{Alarm, Poller};
 pub(crate) use readiness::{Direction, Seen};
-pub(crate) use registration::{Registration, WaitKey};
+pub(crate) use registration::Registration;
 pub(crate) use slots::{Dispatched, Reactor};
+pub(crate) use waiters::WaitKey;
 
 /// The runtime that a reactor belonged to has ended, or there never was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,19 +104,18 @@ impl Readiness {
 
     /// Whether the connection is gone in both directions: the peer has reset it, for example.
     pub(super) fn is_hung_up(&self) -> bool {
-        // Either direction may end alone: that of reading when the peer sends no more, that of writing
-        // when we do not, as kqueue tells, or where only an error was queued.
-        let both = READ_CLOSED | WRITE_CLOSED;
-        self.0.load(Acquire) & both == both
+        hung_up(self.0.load(Acquire))
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
         self.0.load(Acquire) & SHUTDOWN != 0
     }
 
-    /// Adds what an event said. Never takes away what another direction waits for.
-    pub(super) fn set(&self, news: News) {
-        self.update(|word| (word | news.0).wrapping_add(EVENT));
+    /// Adds what an event said. Never takes away what another direction waits for. Tells whether the
+    /// connection is gone in both directions now.
+    #[inline]
+    pub(super) fn set(&self, news: News) -> bool {
+        hung_up(self.update(|word| (word | news.0).wrapping_add(EVENT)))
     }
 
     /// The attempt based on `seen` took all there was, and would have blocked had it gone on.
@@ -156,20 +155,29 @@ impl Readiness {
         self.update(|word| word & !SHUTDOWN);
     }
 
+    /// Changes the word, and tells what it is then.
     #[inline]
-    fn update(&self, change: impl Fn(u64) -> u64) {
+    fn update(&self, change: impl Fn(u64) -> u64) -> u64 {
         let mut word = self.0.load(Acquire);
         loop {
             let next = change(word);
             if next == word {
-                return;
+                return word;
             }
             match self.0.compare_exchange_weak(word, next, AcqRel, Acquire) {
-                Ok(_) => return,
+                Ok(_) => return next,
                 Err(now) => word = now,
             }
         }
     }
+}
+
+#[inline]
+fn hung_up(word: u64) -> bool {
+    // Either direction may end alone: that of reading when the peer sends no more, that of writing
+    // when we do not, as kqueue tells, or where only an error was queued.
+    let both = READ_CLOSED | WRITE_CLOSED;
+    word & both == both
 }
 
 #[cfg(all(test, not(loom)))]

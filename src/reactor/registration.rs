@@ -3,7 +3,8 @@
 use super::NoReactor;
 use super::readiness::{Direction, News, Readiness, Seen};
 use super::slots::{Reactor, SlotKey};
-use crate::primitives::Mutex;
+use super::waiters::{WaitKey, Waiters};
+use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::util::WakeList;
 use mio::Interest;
 use std::io;
@@ -29,8 +30,12 @@ const HANGUP: Interest = if cfg!(any(target_os = "linux", target_os = "android")
 #[derive(Debug)]
 pub(crate) struct Registration {
     readiness: Readiness,
+    bound: Bound,
     binding: Mutex<Option<Binding>>,
     waiters: Mutex<Waiters>,
+    /// How many places are taken. Written under the lock of the waiters, so that who has
+    /// taken one and reads 0 knows that it is empty by now.
+    places: AtomicUsize,
 }
 
 /// Which reactor watches, and for what.
@@ -41,42 +46,52 @@ struct Binding {
     interest: Interest,
 }
 
-#[derive(Debug, Default)]
-struct Waiters {
-    read: Side,
-    write: Side,
-    hangup: Option<Waker>,
-    last_key: u64,
-}
-
-/// Those who wait in one direction.
+/// What the binding says, for who waits again and wants it as it is: which runtime's reactor watches,
+/// and in which directions, or 0. Written under the lock of the binding, read without.
 ///
-/// The `poll_…` functions of a socket share one place, as their contract is that the last caller is
-/// woken. Futures that borrow a socket have a place each, which they give up when they are dropped;
-/// so there are never more than there are such futures.
+/// Who reads it just before it changes is told all the same: a binding moves with all that it is to
+/// watch for, and where it cannot, SHUTDOWN is set, which is looked at afterwards under the lock of
+/// the waiters.
 #[derive(Debug, Default)]
-struct Side {
-    poll: Option<Waker>,
-    futures: Vec<(u64, Waker)>,
-}
+struct Bound(AtomicU64);
 
-/// The place in which a waker waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitKey {
-    /// That of the `poll_…` functions.
-    Poll,
-    /// That of one future; 0 until it first waits.
-    Future(u64),
-    /// That of whoever waits for the end of both directions, and for nothing else.
-    Hangup,
+impl Bound {
+    #[inline]
+    fn directions(interest: Interest) -> u64 {
+        u64::from(interest.is_readable()) << 1 | u64::from(interest.is_writable())
+    }
+
+    /// Whether nothing need be changed for who waits in a runtime, or in none.
+    #[inline]
+    fn suffices(&self, wanted: Interest, current: Option<&Arc<Reactor>>) -> bool {
+        if Reactor::REARMS {
+            return false;
+        }
+        let word = self.0.load(Ordering::Acquire);
+        let wanted = Self::directions(wanted);
+        let here = current.is_none_or(|now| now.runtime().get() == word >> 2);
+        here && word & wanted == wanted
+    }
+
+    fn note(&self, reactor: &Reactor, interest: Interest) {
+        // Numbers of runtimes are given one after the other, and never have as many bits.
+        let word = reactor.runtime().get() << 2 | Self::directions(interest);
+        self.0.store(word, Ordering::Release);
+    }
+
+    fn forget(&self) {
+        self.0.store(0, Ordering::Release);
+    }
 }
 
 impl Registration {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             readiness: Readiness::new(),
+            bound: Bound::default(),
             binding: Mutex::new(None),
             waiters: Mutex::new(Waiters::default()),
+            places: AtomicUsize::new(0),
         })
     }
 
@@ -169,6 +184,7 @@ impl Registration {
 
     /// Ends the watch; the descriptor is about to be closed or given away.
     pub(crate) fn unbind(&self, fd: BorrowedFd<'_>) {
+        self.bound.forget();
         let binding = self.binding.lock().take();
         if let Some(Binding { reactor, key, .. }) = binding {
             reactor.deregister(fd, key);
@@ -178,15 +194,39 @@ impl Registration {
     /// Gives up the place of a future that waits no more.
     pub(crate) fn give_up(&self, direction: Direction, key: WaitKey) {
         let WaitKey::Future(number @ 1..) = key else { return };
+        // Most often the event that ended the wait has emptied the place.
+        if self.places.load(Ordering::Acquire) != 0 {
+            self.give_up_place(direction, number);
+        }
+    }
+
+    #[cold]
+    fn give_up_place(&self, direction: Direction, number: u64) {
         let mut waiters = self.waiters.lock();
-        let futures = &mut waiters.side(direction).futures;
-        let at = futures.iter().position(|(present, _)| *present == number);
-        let waker = at.map(|at| futures.swap_remove(at));
+        let waker = waiters.remove(direction, number);
+        self.count_places(&waiters);
         drop(waiters);
         drop(waker);
     }
 
+    #[inline]
+    fn count_places(&self, waiters: &Waiters) {
+        self.places.store(waiters.len(), Ordering::Release);
+    }
+
     fn bind(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        wanted: Interest,
+        current: Option<&Arc<Reactor>>,
+    ) -> io::Result<()> {
+        if self.bound.suffices(wanted, current) && !self.readiness.is_shut_down() {
+            return Ok(());
+        }
+        self.bind_anew(fd, wanted, current)
+    }
+
+    fn bind_anew(
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
         wanted: Interest,
@@ -200,6 +240,7 @@ impl Registration {
                 if interest != bound.interest || Reactor::REARMS {
                     bound.reactor.reregister(fd, bound.key, interest)?;
                     bound.interest = interest;
+                    self.bound.note(&bound.reactor, interest);
                 }
                 return Ok(());
             }
@@ -210,6 +251,7 @@ impl Registration {
         };
         let mut interest = wanted;
         if let Some(old) = binding.take() {
+            self.bound.forget();
             old.reactor.deregister(fd, old.key);
             // Somebody may wait in the other direction, and has to be told from here on.
             interest |= old.interest;
@@ -217,6 +259,7 @@ impl Registration {
         self.readiness.revive();
         match current.register(fd, self, interest) {
             Ok(key) => {
+                self.bound.note(current, interest);
                 *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
                 Ok(())
             }
@@ -254,6 +297,7 @@ impl Registration {
             Left::Waits => waiters.put(direction, key, new),
             Left::Ready | Left::ShutDown => Some(new),
         };
+        self.count_places(&waiters);
         drop(waiters);
         drop(spare);
         left
@@ -261,26 +305,28 @@ impl Registration {
 
     /// An event has arrived: moves the wakers of those it concerns to `wakes`.
     pub(super) fn deliver(&self, news: News, wakes: &mut WakeList) {
-        self.readiness.set(news);
+        let hung_up = self.readiness.set(news);
         let mut waiters = self.waiters.lock();
         for direction in [Direction::Read, Direction::Write] {
             if news.concerns(direction) {
-                waiters.side(direction).take(wakes);
+                waiters.take(direction, wakes);
             }
         }
         // The ends of the two directions may be told one after the other.
-        if self.readiness.is_hung_up() {
+        if hung_up {
             waiters.take_hangup(wakes);
         }
+        self.count_places(&waiters);
     }
 
     /// Nobody watches any more: moves all wakers to `wakes`.
     pub(super) fn shut_down(&self, wakes: &mut WakeList) {
         self.readiness.shut_down();
         let mut waiters = self.waiters.lock();
-        waiters.read.take(wakes);
-        waiters.write.take(wakes);
+        waiters.take(Direction::Read, wakes);
+        waiters.take(Direction::Write, wakes);
         waiters.take_hangup(wakes);
+        self.count_places(&waiters);
     }
 }
 
@@ -289,53 +335,6 @@ enum Left {
     Waits,
     Ready,
     ShutDown,
-}
-
-impl Waiters {
-    fn side(&mut self, direction: Direction) -> &mut Side {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
-    }
-
-    fn take_hangup(&mut self, wakes: &mut WakeList) {
-        if let Some(waker) = self.hangup.take() {
-            wakes.push(waker);
-        }
-    }
-
-    /// Puts `waker` in its place; returns the one that was there.
-    fn put(&mut self, direction: Direction, key: &mut WaitKey, waker: Waker) -> Option<Waker> {
-        if *key == WaitKey::Future(0) {
-            self.last_key += 1;
-            *key = WaitKey::Future(self.last_key);
-        }
-        let side = self.side(direction);
-        let number = match *key {
-            WaitKey::Poll => return side.poll.replace(waker),
-            WaitKey::Hangup => return self.hangup.replace(waker),
-            WaitKey::Future(number) => number,
-        };
-        match side.futures.iter_mut().find(|(present, _)| *present == number) {
-            Some((_, present)) => Some(std::mem::replace(present, waker)),
-            None => {
-                side.futures.push((number, waker));
-                None
-            }
-        }
-    }
-}
-
-impl Side {
-    fn take(&mut self, wakes: &mut WakeList) {
-        if let Some(waker) = self.poll.take() {
-            wakes.push(waker);
-        }
-        for (_, waker) in self.futures.drain(..) {
-            wakes.push(waker);
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -382,6 +381,9 @@ mod tests {
 mod loom_tests {
     use super::*;
     use crate::primitives::thread;
+    use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
     use std::task::Wake;
 
     struct Told(crate::primitives::AtomicBool);
@@ -515,6 +517,50 @@ mod loom_tests {
                 Left::Waits => assert!(told.is_told(), "the wake was lost"),
                 Left::Ready => unreachable!(),
             }
+        });
+    }
+
+    fn wait(
+        (socket, registration): (&UnixStream, &Arc<Registration>),
+        direction: Direction,
+        reactor: &Arc<Reactor>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        let (key, mut cx) = (&mut WaitKey::Poll, Context::from_waker(waker));
+        registration.poll_wait(socket.as_fd(), direction, Some(reactor), key, &mut cx)
+    }
+
+    /// Somebody waits again, with the reactor that watched, while the descriptor moves to one that has
+    /// ended: whoever is not told waits with one that watches.
+    #[test]
+    fn loom_wait_against_move_that_fails() {
+        loom::model(|| {
+            let (first, ..) = Reactor::new(NonZeroU64::MIN).unwrap();
+            let (ended, ..) = Reactor::new(NonZeroU64::MIN.saturating_add(1)).unwrap();
+            ended.shut_down(&mut WakeList::new());
+            let (socket, _peer) = UnixStream::pair().unwrap();
+            let (socket, registration) = (Arc::new(socket), Registration::new());
+            for direction in [Direction::Read, Direction::Write] {
+                registration.disprove(direction, registration.look(direction).unwrap());
+            }
+            let both = (&*socket, &registration);
+            assert!(wait(both, Direction::Read, &first, Waker::noop()).is_pending());
+            let moving = {
+                let (socket, registration) = (Arc::clone(&socket), Arc::clone(&registration));
+                thread::spawn(move || {
+                    let both = (&*socket, &registration);
+                    let waited = wait(both, Direction::Write, &ended, Waker::noop());
+                    assert!(matches!(waited, Poll::Ready(Err(_))));
+                })
+            };
+            let (told, waker) = Told::new();
+            let waited = wait(both, Direction::Read, &first, &waker);
+            moving.join().unwrap();
+            if waited.is_pending() {
+                let watched = registration.binding.lock().is_some();
+                assert!(told.is_told() || watched, "nobody watches, and the reader does not know");
+            }
+            registration.unbind(socket.as_fd());
         });
     }
 }

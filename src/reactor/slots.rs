@@ -244,7 +244,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::super::readiness::Direction;
-    use super::super::registration::WaitKey;
+    use super::super::waiters::WaitKey;
     use super::*;
     use crate::primitives::{AtomicBool, Ordering, thread};
     use std::os::unix::net::UnixStream;

@@ -12,6 +12,36 @@ pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// What ends a chunked body.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+/// A content type, and the start of the answer that most often has it.
+#[derive(Debug)]
+pub(crate) struct ContentType {
+    pub(crate) name: &'static str,
+    /// The head of an answer with status 200 up to the length of its body.
+    start: &'static [u8],
+}
+
+macro_rules! content_type {
+    ($name:literal) => {{
+        let start = concat!("HTTP/1.1 200 OK\r\ncontent-type: ", $name, "\r\ncontent-length: ");
+        ContentType { name: $name, start: start.as_bytes() }
+    }};
+}
+
+pub(crate) static TEXT: ContentType = content_type!("text/plain; charset=utf-8");
+pub(crate) static JSON: ContentType = content_type!("application/json");
+pub(crate) static BYTES: ContentType = content_type!("application/octet-stream");
+
+/// Writes the head that most answers have: status 200, `length` bytes that follow, no fields of their
+/// own, over HTTP/1.1 and a connection that goes on. As [`ResponseHead::encode`] does, in three pieces.
+#[inline]
+pub(crate) fn usual(content_type: &ContentType, length: usize, date: &DateText, out: &mut Vec<u8>) {
+    out.extend_from_slice(content_type.start);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    let mut end = *b"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+    end[8..37].copy_from_slice(date);
+    out.extend_from_slice(&end);
+}
+
 /// How the client finds the end of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -39,7 +69,7 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) status: StatusCode,
     pub(crate) fields: &'a HeaderMap,
     /// A content type that is not among the fields.
-    pub(crate) content_type: Option<&'static str>,
+    pub(crate) content_type: Option<&'static ContentType>,
     pub(crate) framing: Framing,
     pub(crate) persistence: Persistence,
     pub(crate) date: &'a DateText,
@@ -60,7 +90,7 @@ impl ResponseHead<'_> {
         }
         if let Some(content_type) = self.content_type {
             out.extend_from_slice(b"content-type: ");
-            out.extend_from_slice(content_type.as_bytes());
+            out.extend_from_slice(content_type.name.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         match self.framing {

@@ -44,20 +44,20 @@ pub(super) struct Verdict {
 impl Framing {
     /// Takes note of a field that matters here; the length tells most names apart.
     #[inline(always)]
-    pub(super) fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if is(name, b"host") => {
                 self.hosts = self.hosts.saturating_add(1);
                 if self.hosts > 1 || !target::is_host(value) {
                     return Err(Error::Host);
                 }
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            6 if is(name, b"expect") => {
                 self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue");
             }
-            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade = true,
-            10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            7 if is(name, b"upgrade") => self.upgrade = true,
+            10 if is(name, b"connection") => self.connection(value),
+            14 if is(name, b"content-length") => {
                 // A list of equal lengths may be folded into one (RFC 9110, section 8.6); it is
                 // refused instead, because others take the first or the last.
                 if self.length.is_some() {
@@ -65,7 +65,7 @@ impl Framing {
                 }
                 self.length = Some(content_length(value)?);
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if is(name, b"transfer-encoding") => {
                 if self.coding.is_some() {
                     return Err(Error::TransferEncoding);
                 }
@@ -108,6 +108,14 @@ impl Framing {
     }
 }
 
+/// Whether a name, whose bytes are those of tokens, is `lower` but for its case. No byte of a token
+/// but a capital becomes a small letter, or a hyphen, by the bit that makes small letters.
+#[inline(always)]
+fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
+    name.iter().zip(lower).fold(0, |differs, (byte, lower)| differs | ((byte | 0x20) ^ lower)) == 0
+}
+
 fn content_length(value: &[u8]) -> Result<u64, Error> {
     if value.is_empty() {
         return Err(Error::ContentLength);
@@ -141,6 +149,41 @@ fn coding(value: &[u8]) -> Result<Coding, Error> {
 }
 
 /// A byte of a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(super) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{is, is_token};
+
+    #[test]
+    fn names_are_told_apart() {
+        assert!(is(b"hOsT", b"host") && !is(b"hosts", b"host") && !is(b"hos", b"host"));
+        for byte in (0..=255u8).filter(|byte| is_token(*byte)) {
+            let of = b"content-length";
+            for at in 0..of.len() {
+                let mut name = *of;
+                name[at] = byte;
+                assert_eq!(is(&name, of), name.eq_ignore_ascii_case(of), "{byte} at {at}");
+            }
+        }
+    }
 }

@@ -1,11 +1,10 @@
 //! Request heads: found, checked, and kept as offsets.
 
 use super::framing::{BodyLength, Framing, Verdict};
-use super::{Error, Limits, find_empty_line, target};
+use super::{Error, Limits, find_empty_line, quick, target};
 use http::{Method, Version};
 use httparse::Status;
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 /// A request head: its bytes, and where in them its parts lie.
 ///
@@ -23,6 +22,36 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// The `text` of a head, at most [`Limits::HEAD_MAX`] bytes, and what was found in it: in `table`
+    /// start and length of the name and start and length of the value for each field, and where target
+    /// and path begin and end.
+    #[inline]
+    pub(super) fn new(
+        text: &[u8],
+        table: &[[u16; 4]],
+        target: (usize, usize),
+        path: (usize, usize),
+        method: MethodRef,
+        version: Version,
+        verdict: Verdict,
+    ) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 8 * table.len());
+        bytes.extend_from_slice(text);
+        for [a, b, c, d] in table.iter().map(|entry| entry.map(u16::to_le_bytes)) {
+            bytes.extend_from_slice(&[a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]]);
+        }
+        let short = |(from, to): (usize, usize)| (from as u16, to as u16);
+        Self {
+            table: text.len() as u16,
+            bytes: bytes.into_boxed_slice(),
+            target: short(target),
+            path: short(path),
+            method,
+            version,
+            verdict,
+        }
+    }
+
     pub(crate) fn method(&self) -> &Method {
         self.method.get()
     }
@@ -44,6 +73,12 @@ impl Head {
             "" if *self.method() != Method::CONNECT => "/",
             path => path,
         }
+    }
+
+    /// The path, where the target begins with one; else nothing.
+    #[inline]
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.bytes[usize::from(self.path.0)..usize::from(self.path.1)]
     }
 
     /// What follows the first `?`.
@@ -96,7 +131,7 @@ impl Head {
 
 /// A method that is cheap to move: nearly all requests have one of nine.
 #[derive(Debug)]
-enum MethodRef {
+pub(super) enum MethodRef {
     Standard(&'static Method),
     Other(Box<Method>),
 }
@@ -142,8 +177,8 @@ impl MethodRef {
 
 /// Reads the head at the start of `input`, once it is all there.
 ///
-/// The first look at a head is by the parser itself, which most often succeeds. Everything else
-/// goes by the end of the head: what is wrong with it is said when it is complete, or when its
+/// The first look at a head is by a reader for the usual, the next by the parser itself, and most
+/// often the first succeeds. Everything else goes by the end of the head: what is wrong with it is said when it is complete, or when its
 /// lines or its size are wrong whatever may follow. So the answer does not depend on how the
 /// input was cut.
 #[inline]
@@ -153,8 +188,24 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<Option<(usize, Head)>, Error> {
     let whole = &input[..input.len().min(limits.head_bytes())];
-    let untouched = *scanned == 0;
-    if untouched && let Ok(Some((end, head))) = parse(whole, limits) {
+    if *scanned == 0
+        && let Some(read) = quick::read(whole, limits)
+    {
+        return Ok(Some(read));
+    }
+    decode_rare(whole, scanned, limits)
+}
+
+#[cold]
+#[inline(never)]
+fn decode_rare(
+    whole: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<(usize, Head)>, Error> {
+    if *scanned == 0
+        && let Ok(Some((end, head))) = parse(whole, limits)
+    {
         return head.map(|head| Some((end, head)));
     }
     decode_by_end(whole, scanned, limits)
@@ -223,7 +274,6 @@ fn in_our_version(head: &[u8]) -> Result<Vec<u8>, Error> {
 /// A head's end and what came of it; nothing while it is not complete.
 type Parsed = Option<(usize, Result<Head, Error>)>;
 
-#[inline(always)]
 fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
     let mut room = [const { MaybeUninit::uninit() }; Limits::FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
@@ -235,7 +285,6 @@ fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, httparse::Error> {
 }
 
 /// Checks what the parser leaves to us, and keeps the head.
-#[inline(always)]
 fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> Result<Head, Error> {
     let offset = |part: &[u8]| part.as_ptr() as usize - input.as_ptr() as usize;
     // The parser takes a bare LF for the end of a line. The bytes before each line tell.
@@ -254,33 +303,17 @@ fn check(input: &[u8], parsed: &httparse::Request<'_, '_>, limits: &Limits) -> R
     }
     let parts = target::split(method.get(), target.as_bytes())?;
 
-    let mut bytes = Vec::with_capacity(input.len() + 8 * parsed.headers.len());
-    bytes.extend_from_slice(input);
     let mut framing = Framing::default();
+    let mut table = Vec::with_capacity(parsed.headers.len());
     for field in &*parsed.headers {
-        framing.note(field.name, field.value)?;
-        let mut entry = [0; 8];
-        entry[0..2].copy_from_slice(&short(offset(field.name.as_bytes())));
-        entry[2..4].copy_from_slice(&short(field.name.len()));
-        entry[4..6].copy_from_slice(&short(offset(field.value)));
-        entry[6..8].copy_from_slice(&short(field.value.len()));
-        bytes.extend_from_slice(&entry);
+        let name = field.name.as_bytes();
+        framing.note(name, field.value)?;
+        let entry = [offset(name), name.len(), offset(field.value), field.value.len()];
+        table.push(entry.map(|n| n as u16));
     }
     let verdict = framing.judge(version, limits)?;
     let start = offset(target.as_bytes());
-    let within = |range: Range<usize>| ((start + range.start) as u16, (start + range.end) as u16);
-    Ok(Head {
-        table: input.len() as u16,
-        bytes: bytes.into_boxed_slice(),
-        target: within(0..target.len()),
-        path: within(parts.0..parts.1),
-        method,
-        version,
-        verdict,
-    })
-}
-
-/// An offset or a length in a head, which has at most [`Limits::HEAD_MAX`] bytes.
-fn short(n: usize) -> [u8; 2] {
-    (n as u16).to_le_bytes()
+    let path = (start + parts.0, start + parts.1);
+    let target = (start, start + target.len());
+    Ok(Head::new(input, &table, target, path, method, version, verdict))
 }

@@ -24,6 +24,7 @@ mod framing;
 pub(crate) mod fuzz;
 mod head;
 mod limits;
+mod quick;
 mod target;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -73,28 +73,41 @@ fn is_authority(text: &[u8]) -> bool {
 ///
 /// An empty one is valid: it is what a client sends whose target has no authority. A comma is
 /// not, though a registered name may hold one: it is what a proxy makes of two Host fields.
+#[inline]
 pub(super) fn is_host(value: &[u8]) -> bool {
+    match value.iter().position(|&byte| !HOST[usize::from(byte)]) {
+        None => true,
+        Some(at) if value[at] == b':' => is_port(&value[at..]),
+        Some(at) => is_rare_host(value, at),
+    }
+}
+
+/// A host that has something else than plain bytes `at` one place.
+#[cold]
+fn is_rare_host(value: &[u8], at: usize) -> bool {
     if value.first() == Some(&b'[') {
         let Some(end) = value.iter().position(|&b| b == b']') else { return false };
         return is_ip_literal(&value[1..end]) && is_port(&value[end + 1..]);
     }
-    for (at, &byte) in value.iter().enumerate() {
-        match byte {
-            _ if HOST[usize::from(byte)] => {}
-            b':' => return is_port(&value[at..]),
-            b'%' if is_encoded(&value[at + 1..]) => {}
-            _ => return false,
-        }
-    }
-    true
+    value[at] == b'%' && is_encoded(&value[at + 1..]) && is_host(&value[at + 3..])
 }
 
 /// A colon and a number, a colon alone, or nothing.
+#[inline]
 fn is_port(port: &[u8]) -> bool {
     let Some((b':', digits)) = port.split_first() else { return port.is_empty() };
-    digits.len() <= 5
-        && digits.iter().all(u8::is_ascii_digit)
-        && digits.iter().fold(0, |n, b| n * 10 + u32::from(b - b'0')) <= u32::from(u16::MAX)
+    if digits.len() > 5 {
+        return false;
+    }
+    let mut number = 0;
+    for &byte in digits {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return false;
+        }
+        number = number * 10 + digit;
+    }
+    number <= u32::from(u16::MAX)
 }
 
 fn is_ip_literal(text: &[u8]) -> bool {
@@ -108,7 +121,7 @@ fn is_encoded(rest: &[u8]) -> bool {
 
 /// Bytes of a path or query, `?` apart: those of RFC 3986, and the few others that browsers send
 /// as they are. No `#`: a fragment never leaves the client.
-static TARGET: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]{}|^");
+pub(super) static TARGET: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]{}|^");
 static HOST: [bool; 256] = table(b"-._~!$&'()*+;=");
 
 const fn table(marks: &[u8]) -> [bool; 256] {

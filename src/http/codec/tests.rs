@@ -485,3 +485,52 @@ proptest! {
 fn small_limits_bite() {
     assert_eq!(refusal_within(&get("Content-Length: 257\r\n"), &SMALL), Some(Error::BodyTooLarge));
 }
+
+/// The reader of usual heads has to say the same as the general one, which reads a head whose first
+/// byte has come alone.
+#[test]
+fn usual_heads_with_any_byte_changed_say_the_same() {
+    let heads = [
+        "GET / HTTP/1.1\r\nHost: a.b:80\r\n\r\n",
+        "POST /a?b=c?d HTTP/1.1\r\nhost: a\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n",
+        "PUT /x HTTP/1.1\r\nHost: [::1]:8\r\nTransfer-Encoding: chunked\r\nX: \u{e9} y\r\n\r\n",
+        "HEAD /? HTTP/1.1\r\nConnection: close, x\r\nHost: a%2fb\r\nUpgrade: h2c\r\n\r\n",
+    ];
+    for head in heads.map(str::as_bytes) {
+        assert!(matches!(fuzz::events([head], &fuzz::SMALL)[..], [fuzz::Seen::Head { .. }, ..]));
+        for at in 0..head.len() {
+            for byte in 0..=255 {
+                let mut changed = head.to_vec();
+                changed[at] = byte;
+                fuzz::head(&changed);
+            }
+            for byte in [b' ', b'\t', b'\r', b'\n', b':', b'a', 0] {
+                let inserted = [&head[..at], &[byte], &head[at..]].concat();
+                fuzz::head(&inserted);
+            }
+            fuzz::head(&[&head[..at], &head[at + 1..]].concat());
+        }
+    }
+}
+
+#[test]
+fn usual_answers_are_written_as_others() {
+    let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+    let fields = http::HeaderMap::new();
+    for content_type in [&encode::TEXT, &encode::JSON, &encode::BYTES] {
+        for length in [0, 9, 10, 999, 16 * 1024] {
+            let (mut usual, mut other) = (b"before".to_vec(), b"before".to_vec());
+            encode::usual(content_type, length, date, &mut usual);
+            let head = encode::ResponseHead {
+                status: http::StatusCode::OK,
+                fields: &fields,
+                content_type: Some(content_type),
+                framing: encode::Framing::Length(length as u64),
+                persistence: encode::Persistence::Implied,
+                date,
+            };
+            head.encode(&mut other);
+            assert_eq!(String::from_utf8(usual).unwrap(), String::from_utf8(other).unwrap());
+        }
+    }
+}

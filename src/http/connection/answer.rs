@@ -1,7 +1,7 @@
 //! Answers: framed, written, streamed.
 
 use super::after::Afterwork;
-use super::buffers::give_back;
+use super::buffers::{COPIED, give_back};
 use super::{
     Answering, Connection, DRAIN_MAX, Ended, Exchange, Panicked, Peer, Stage, StreamFraming,
     guarded,
@@ -79,8 +79,31 @@ impl<S: Peer> Connection<S> {
 
     /// Puts an answer into the output: the head, and the body where it is whole.
     #[inline]
-    pub(super) fn write(&mut self, mut response: Response, exchange: &Exchange) -> Follows {
-        let mut keep = exchange.keep_alive && !self.stopping && self.can_end_body(exchange);
+    pub(super) fn write(&mut self, response: Response, exchange: &Exchange) -> Follows {
+        let keep = exchange.keep_alive && !self.stopping && self.can_end_body(exchange);
+        if keep
+            && exchange.modern
+            && !(exchange.head_only || exchange.connect)
+            && let Some((content_type, bytes)) = response.usual()
+            && bytes.len() <= COPIED
+        {
+            let out = self.output.head(&self.shared.buffers);
+            encode::usual(content_type, bytes.len(), self.date.text(), out);
+            out.extend_from_slice(bytes);
+            self.unsent += 1;
+            give_back(response);
+            return Follows::Nothing { keep };
+        }
+        self.write_any(response, exchange, keep)
+    }
+
+    /// The same for answers of every kind, of which some close the connection after all.
+    fn write_any(
+        &mut self,
+        mut response: Response,
+        exchange: &Exchange,
+        mut keep: bool,
+    ) -> Follows {
         let mut status = response.status();
         let mut body = response.take_body();
         if status.is_informational() {
@@ -284,7 +307,6 @@ impl Exchange {
         modern: true,
         keep_alive: false,
         owes_continue: false,
-        place: None,
         body: None,
     };
 
@@ -295,7 +317,6 @@ impl Exchange {
             modern: head.version() == Version::HTTP_11,
             keep_alive: head.keep_alive() && !head.leaves_http(),
             owes_continue: head.expects_continue(),
-            place: None,
             body: None,
         }
     }

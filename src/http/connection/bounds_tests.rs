@@ -45,11 +45,11 @@ fn a_flood_whose_answers_nobody_takes_is_worked_for_no_further_than_read_ahead()
 fn refusals_and_streams_are_read_ahead_too() {
     let bounds = Bounds { read_ahead: 4, max_in_flight: 1, max_waiting: 0, ..Bounds::default() };
     let (mut client, shared) = within(hello, bounds);
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.take_at_most(Some(0));
     client.send(GET.repeat(100)).turn();
     assert_eq!(shared.counters.refused_at_once.get(), 4);
-    drop(place);
+    shared.admission.leave();
 
     let bounds = Bounds { read_ahead: 4, ..Bounds::default() };
     let streamed = |_: Request| async {
@@ -77,22 +77,66 @@ fn a_spent_budget_is_no_pause() {
 fn a_reset_ends_a_request_that_waits() {
     let bounds = Bounds { max_in_flight: 1, ..Bounds::default() };
     let (mut client, shared) = within(path, bounds);
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(get("/1")).turn();
     assert_eq!((client.connection.phase(), shared.admission.waiting()), (Phase::Waiting, 1));
     assert_eq!(shared.counters.waited.get(), 1);
     // What comes next is kept for later.
     client.send(get("/2")).turn();
-    drop(place);
+    shared.admission.leave();
     client.turn();
     assert_eq!(bodies(&client.received()), ["/1", "/2"]);
 
-    let Admitted::Now(_place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(get("/3")).turn();
     assert_eq!(shared.admission.waiting(), 1);
     client.reset();
     assert_eq!(client.end().ended, Ended::Io(std::io::ErrorKind::ConnectionReset));
     assert_eq!(shared.admission.waiting(), 0, "nobody wants that answer");
+}
+
+#[test]
+fn requests_that_came_together_have_one_place_unless_others_wait() {
+    let gate = Arc::new(crate::sync::Semaphore::new(0));
+    let bounds = Bounds { max_in_flight: 1, ..Bounds::default() };
+    let shared = Arc::new(Shared::new(bounds));
+    let (seen, waits) = (Arc::clone(&shared), Arc::clone(&gate));
+    let service = Arc::new(move |req: Request| {
+        let (in_flight, waits) = (seen.admission.in_flight(), Arc::clone(&waits));
+        async move {
+            if req.path() == "/waits" {
+                drop(waits.acquire().await);
+            }
+            format!("{} {in_flight}", req.path())
+        }
+    });
+    let mut first = Client::sharing(service.clone(), Arc::clone(&shared));
+    first.send([get("/1"), get("/2")].concat()).turn();
+    assert_eq!(bodies(&first.received()), ["/1 1", "/2 1"]);
+    assert_eq!((shared.admission.in_flight(), shared.counters.waited.get()), (0, 0));
+
+    first.send([get("/waits"), get("/3")].concat()).turn();
+    let mut second = Client::sharing(service, Arc::clone(&shared));
+    second.send(get("/second")).turn();
+    assert_eq!((shared.admission.in_flight(), shared.admission.waiting()), (1, 1));
+    gate.add_permits(1);
+    first.turn();
+    assert_eq!(first.connection.phase(), Phase::Waiting, "it has overtaken one who waited");
+    second.turn();
+    assert_eq!(bodies(&second.received()), ["/second 1"]);
+    first.turn();
+    assert_eq!(bodies(&first.received()), ["/waits 1", "/3 1"]);
+    assert_eq!(shared.admission.in_flight(), 0);
+}
+
+#[test]
+fn a_connection_that_is_dropped_gives_its_place_back() {
+    let never = |_: Request| std::future::pending::<&str>();
+    let (mut client, shared) = within(never, Bounds::default());
+    client.send(GET).turn();
+    assert_eq!(shared.admission.in_flight(), 1);
+    drop(client);
+    assert_eq!(shared.admission.in_flight(), 0);
 }
 
 #[test]
@@ -105,9 +149,9 @@ fn who_is_called_does_not_wait_any_more() {
         async move { format!("{numbers:?}") }
     };
     let mut client = Client::sharing(Arc::new(service), shared.clone());
-    let Admitted::Now(place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(GET).turn();
-    drop(place);
+    shared.admission.leave();
     client.turn();
     assert_eq!(bodies(&client.received()), ["(1, 0)"]);
 }
@@ -126,7 +170,7 @@ fn answers_that_are_not_taken_hide_no_other_wait() {
     assert_eq!(client.statuses().len(), 2);
 
     client.take_at_most(Some(0));
-    let Admitted::Now(_place) = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
     client.send(GET).turn();
     assert_eq!(client.connection.phase(), Phase::Waiting);
     // Its time is over: it is answered behind what is still to be taken.

@@ -1,18 +1,18 @@
 //! The bytes between socket and codec.
 
-use super::guarded;
+use super::{Peer, guarded};
 use crate::http::codec::Limits;
 use crate::http::response::Body;
 use crate::http::shared::Buffers;
 use bytes::{Buf, Bytes};
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::AsyncWrite;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// A body up to this size is copied behind its head; a larger one is written from where it is.
-const COPIED: usize = 16 * 1024;
+pub(super) const COPIED: usize = 16 * 1024;
 
 /// Bytes of answers that may wait for the socket before no further request is looked at.
 const OUTPUT_MAX: usize = 64 * 1024;
@@ -59,13 +59,24 @@ impl Input {
     }
 
     /// Reads once; 0 is the end.
-    pub(super) fn poll_fill<S: AsyncRead + Unpin>(
+    #[inline]
+    pub(super) fn poll_fill<S: Peer>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
         spare: &Buffers,
         room: usize,
     ) -> Poll<io::Result<usize>> {
+        match io.poll_readable(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {
+                if self.is_empty() {
+                    self.release(spare);
+                }
+                return Poll::Pending;
+            }
+        }
         self.make_room(spare, room);
         let read = Pin::new(io).poll_read(cx, &mut self.buffer[self.end..]);
         if let Poll::Ready(Ok(n)) = read {
@@ -85,6 +96,7 @@ impl Input {
         }
     }
 
+    #[inline]
     fn make_room(&mut self, spare: &Buffers, room: usize) {
         if self.is_empty() && self.buffer.len() < room {
             self.release(spare);

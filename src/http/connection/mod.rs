@@ -42,6 +42,7 @@ mod bounds_tests;
 mod buffers;
 mod closing;
 mod expiry;
+mod handling;
 mod peer;
 pub(crate) use expiry::Wait;
 pub(crate) use peer::Peer;
@@ -52,10 +53,9 @@ mod stream_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use super::admission::{Admitted, Waits};
+use super::admission::Waits;
 use super::bounds::Seen;
-use super::codec::{self, Decoder, Event, Head};
-use super::gate::Place;
+use super::codec::{self, Decoder, Event};
 use super::incoming::Supply;
 use super::request::Request;
 use super::response::Stream;
@@ -108,6 +108,9 @@ pub(crate) struct Connection<S> {
     unsent: usize,
     /// No request is taken before the peer takes answers; counted already.
     paused: bool,
+    /// It has a place among the requests that are worked on. Given back at the end of the poll that
+    /// brings the last of the answer, so that requests that came together have it one after the other.
+    placed: bool,
 }
 
 /// How a connection went.
@@ -187,8 +190,6 @@ struct Exchange {
     keep_alive: bool,
     /// The client waits for a 100 that was not sent.
     owes_continue: bool,
-    /// Its place among those that are worked on; given back with the last of the answer.
-    place: Option<Place>,
     /// Where the body goes that has not come yet.
     body: Option<Supply>,
 }
@@ -224,6 +225,7 @@ impl<S> Connection<S> {
             begun: 0,
             unsent: 0,
             paused: false,
+            placed: false,
             decoder: Decoder::new(),
             input: Input::default(),
             output: Output::default(),
@@ -314,10 +316,17 @@ impl<S: Peer> Future for Connection<S> {
             this.shared.counters.served.add(this.served - this.counted);
             this.counted = this.served;
         }
+        if ended.is_pending() {
+            if this.placed && !matches!(this.stage, Stage::Handling(..) | Stage::Answering(..)) {
+                this.leave();
+            }
+            return Poll::Pending;
+        }
         let ended = ready!(ended);
         // What is left belongs to nobody; handlers and bodies end before the summary is out.
         let stage = std::mem::replace(&mut this.stage, Stage::Done);
         let _ = guarded(move || drop(stage));
+        this.leave();
         this.input.release(&this.shared.buffers);
         Poll::Ready(Summary { served: this.served, ended })
     }
@@ -339,8 +348,7 @@ impl<S: Peer> Connection<S> {
                 Ok((n, Event::Head(head))) => {
                     charge.made_progress();
                     self.input.consume(n);
-                    self.begin(head);
-                    return Poll::Ready(Ok(()));
+                    return self.begin(head, cx);
                 }
                 Ok((n, _more)) => self.input.consume(n),
                 Err(error) => {
@@ -371,86 +379,6 @@ impl<S: Peer> Connection<S> {
                 Poll::Ready(Ok(()))
             }
             polled => polled,
-        }
-    }
-
-    /// Sees to it that a request comes to the service, now or when there is a place.
-    #[inline]
-    fn begin(&mut self, head: Head) {
-        self.begun += 1;
-        self.shared.bounds.refresh(&mut self.seen);
-        let mut exchange = Exchange::new(&head);
-        if self.begun >= self.seen.bounds.max_requests {
-            self.shared.counters.max_requests_reached.one();
-            exchange.keep_alive = false;
-        }
-        exchange.keep_alive &= !self.seen.bounds.keep_alive.is_zero();
-        let body = self.begin_body(&head, &mut exchange);
-        let request = Request::new(head, body);
-        match self.shared.admission.ask(&self.seen.bounds) {
-            Admitted::Now(place) => self.call(request, exchange, place),
-            Admitted::Later(waits) => {
-                self.shared.counters.waited.one();
-                self.stage = Stage::Waiting(Box::new((waits, request)), exchange);
-            }
-            Admitted::Full => {
-                drop(request);
-                self.shared.counters.refused_at_once.one();
-                self.answer_busy(&exchange);
-            }
-        }
-    }
-
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Stage::Waiting(waiting, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
-        let Poll::Ready(place) = Pin::new(&mut waiting.0).poll(cx) else {
-            self.send_off(cx)?;
-            self.watch_peer(cx)?;
-            return Poll::Pending;
-        };
-        if let Stage::Waiting(waiting, exchange) = std::mem::replace(&mut self.stage, Stage::Head) {
-            let (waits, request) = *waiting;
-            drop(waits);
-            self.call(request, exchange, place);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Hands a request to the service.
-    #[inline]
-    fn call(&mut self, request: Request, mut exchange: Exchange, place: Place) {
-        exchange.place = Some(place);
-        match guarded(|| self.service.call(request)) {
-            Ok(future) => self.stage = Stage::Handling(future, exchange),
-            Err(Panicked) => self.answer_panic(exchange),
-        }
-    }
-
-    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let Stage::Handling(future, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
-            let polled = match guarded(|| future.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(response)) => Some(Ok(response)),
-                Err(Panicked) => Some(Err(Panicked)),
-            };
-            if let Some(outcome) = polled {
-                let Stage::Handling(future, exchange) =
-                    std::mem::replace(&mut self.stage, Stage::Head)
-                else {
-                    return Poll::Ready(Ok(()));
-                };
-                // What the handler holds is dropped before its answer is on its way.
-                match (outcome, guarded(move || drop(future))) {
-                    (Ok(response), Ok(())) => self.answer(response, exchange),
-                    (unsent, _) => {
-                        let _ = guarded(move || drop(unsent));
-                        self.answer_panic(exchange);
-                    }
-                }
-                return Poll::Ready(Ok(()));
-            }
-            ready!(self.poll_while_pending(cx))?;
         }
     }
 

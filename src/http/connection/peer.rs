@@ -9,10 +9,17 @@ use std::task::{Context, Poll};
 pub(crate) trait Peer: AsyncRead + AsyncWrite + Unpin {
     /// Waits until the connection is gone in both directions. Takes no part in the budget.
     fn poll_hangup(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Waits until a read is worth its system call, so that no buffer is needed before.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 impl Peer for TcpStream {
     fn poll_hangup(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_hangup(self, cx)
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_readable(self, cx)
     }
 }

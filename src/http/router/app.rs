@@ -1,6 +1,7 @@
 //! The router as it serves: a tree from paths to handlers.
 
 use super::error::{RouteError, RouteProblem};
+use super::fixed::Fixed;
 use super::site::{Matched, Site, catches_all};
 use super::{Entry, Scope};
 use crate::http::metrics::Meter;
@@ -16,7 +17,11 @@ use std::sync::Arc;
 
 /// A router that serves.
 pub struct App {
-    routes: matchit::Router<Route>,
+    routes: Vec<Route>,
+    /// Where in `routes` those without parameters are.
+    fixed: Fixed,
+    /// Where the others are, and those, too, as they decide what a path matches.
+    tree: matchit::Router<usize>,
     /// What answers the rest under the prefixes of nested routers that say so.
     nested: matchit::Router<Handler>,
     /// Segments of the longest of those prefixes.
@@ -47,10 +52,14 @@ impl App {
             }
         }
         let mut tree = matchit::Router::new();
+        let (mut fixed, mut all) = (Vec::new(), Vec::new());
         for (pattern, entries) in routes {
-            let route = Route::new(&pattern, entries)?;
-            tree.insert(&*pattern, route)
-                .map_err(|error| RouteProblem::from(error).of(&pattern))?;
+            let at = all.len();
+            all.push(Route::new(&pattern, entries)?);
+            tree.insert(&*pattern, at).map_err(|error| RouteProblem::from(error).of(&pattern))?;
+            if !pattern.contains(['{', '}']) {
+                fixed.push((pattern.into_bytes().into_boxed_slice(), at));
+            }
         }
         let (mut nested, mut deepest) = (matchit::Router::new(), 0);
         let mut fallback = None;
@@ -83,7 +92,18 @@ impl App {
                 entry.within(&outermost).into_handler(None)?
             }
         };
-        Ok(Self { routes: tree, nested, deepest, fallback })
+        Ok(Self { routes: all, fixed: Fixed::new(fixed), tree, nested, deepest, fallback })
+    }
+
+    /// What answers a path that is not among the fixed ones.
+    fn find(&self, method: &Method, path: &str) -> (&Handler, Option<Matched>) {
+        match self.tree.at(path) {
+            Ok(found) => {
+                let handler = self.routes[*found.value].handler(method);
+                (handler, handler.matched(path, &found.params))
+            }
+            Err(_) => self.fallback(path),
+        }
     }
 
     /// The fallback of the longest prefix.
@@ -102,13 +122,13 @@ impl App {
 
 impl Service for App {
     fn call(&self, mut request: Request) -> ResponseFuture {
-        let path = request.path();
-        let (handler, matched) = match self.routes.at(path) {
-            Ok(found) => {
-                let handler = found.value.handler(request.method());
-                (handler, handler.matched(path, &found.params))
+        let (handler, matched) = match self.fixed.find(request.path_bytes()) {
+            // A static segment goes before a parameter, so nothing else can match.
+            Some(at) => {
+                let handler = self.routes[at].handler(request.method());
+                (handler, handler.matched_fixed())
             }
-            Err(_) => self.fallback(path),
+            None => self.find(request.method(), request.path()),
         };
         if let Some(matched) = matched {
             request.set_matched(matched);
@@ -134,6 +154,12 @@ pub(super) struct Handler {
 }
 
 impl Handler {
+    /// What a request is told that was found by its path alone.
+    #[inline]
+    fn matched_fixed(&self) -> Option<Matched> {
+        (!self.site.is_plain()).then(|| Matched::new(&self.site, Vec::new()))
+    }
+
     /// What a request is told, and where the values of parameters lie in its path.
     #[inline]
     fn matched(&self, path: &str, params: &matchit::Params<'_, '_>) -> Option<Matched> {

@@ -2,6 +2,7 @@
 
 mod app;
 mod error;
+mod fixed;
 #[cfg(all(test, not(loom)))]
 mod model_tests;
 mod site;

@@ -377,8 +377,9 @@ impl Semaphore {
         wakers.wake_all();
     }
 
-    /// Notes that `n` permits went out of circulation.
-    fn retire(&self, n: usize) {
+    /// Notes that `n` permits went out of circulation; those of a [`Permit`] that was leaked, if the
+    /// caller is outside.
+    pub(crate) fn retire(&self, n: usize) {
         self.total.fetch_sub(n, Ordering::AcqRel);
     }
 

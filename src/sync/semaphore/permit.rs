@@ -101,6 +101,12 @@ impl OwnedPermit {
         self.semaphore.retire(std::mem::take(&mut self.n));
     }
 
+    /// Leaves it to the caller to give the permits back, by [`Semaphore::release`].
+    #[cfg(feature = "http")]
+    pub(crate) fn unguarded(mut self) {
+        self.n = 0;
+    }
+
     /// Splits off `n` permits, or returns `None` when these are fewer.
     #[must_use = "permits that are split off and not kept are given back at once"]
     pub fn split(&mut self, n: usize) -> Option<Self> {

@@ -4,7 +4,7 @@ use super::cell::Header;
 use super::run::Runnable;
 use super::waker::TaskRef;
 use crate::primitives::{AtomicBool, Mutex, Ordering, UnsafeCell, thread};
-use Ordering::{Acquire, Release};
+use Ordering::{Acquire, Relaxed, Release};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const LOOKS: u32 = 64;
 /// # The lock
 ///
 /// Where one thread owns the tasks, nearly all that happens here it does itself, so its way in is one
-/// swap of `in_use`, and its way out one store: nobody sleeps on that word. Others, the *visitors*,
+/// exchange of `in_use`, and its way out one store: nobody sleeps on that word. Others, the *visitors*,
 /// first agree among themselves by a lock that can be slept on, and then take the same word. They wait
 /// for it by looking again, as the owner has it for a few instructions at a time. The owner, if it
 /// finds a visitor in, waits at the visitors' lock: whoever has that has `in_use` to itself, or
@@ -76,7 +76,7 @@ impl TaskList {
     #[inline]
     fn with<R>(&self, access: Access, f: impl FnOnce(&mut Inner) -> R) -> R {
         let _visit = match access {
-            Access::Owner if !self.in_use.swap(true, Acquire) => None,
+            Access::Owner if self.enter() => None,
             _ => Some(self.visit(access)),
         };
         // Also if it unwinds, as it may where memory runs out.
@@ -85,11 +85,20 @@ impl TaskList {
         self.inner.with_mut(|inner| f(unsafe { &mut *inner }))
     }
 
+    /// Takes the word, unless somebody has it.
+    ///
+    /// Not by a swap, which would write also where it fails: in a model the holder's store might then
+    /// come before that write for ever, and nobody get in.
+    #[inline]
+    fn enter(&self) -> bool {
+        self.in_use.compare_exchange(false, true, Acquire, Relaxed).is_ok()
+    }
+
     #[cold]
     fn visit(&self, access: Access) -> crate::primitives::MutexGuard<'_, ()> {
         let visit = self.visitors.lock();
         let mut looks = 0;
-        while access != Access::Shared && self.in_use.swap(true, Acquire) {
+        while access != Access::Shared && !self.enter() {
             // Only a visitor gets here: no other is in while we have their lock, so the owner is.
             looks += 1;
             if looks < LOOKS {

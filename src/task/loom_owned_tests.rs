@@ -207,27 +207,41 @@ fn loom_owned_news_from_elsewhere_by_a_last_wake() {
     news_from_elsewhere(true);
 }
 
+/// Each of two others has news of its own. Whether the second finds a notice before it or gives one
+/// itself, both are seen.
 #[test]
 fn loom_owned_two_others_wake_at_once() {
     loom::model(|| {
-        let scene = waiting_task();
-        let others = [(); 2].map(|()| {
-            let (flag, waker) = (scene.flag.clone(), scene.waker.clone());
+        let rt = Rt::new();
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let slot = Arc::new(Mutex::new(None));
+        let (seen, left) = (flags.clone(), slot.clone());
+        let handle = rt.spawn(poll_fn(move |cx| {
+            if seen.iter().all(|flag| flag.load(Relaxed)) {
+                return Poll::Ready(());
+            }
+            left.lock().get_or_insert_with(|| cx.waker().clone());
+            Poll::Pending
+        }));
+        rt.run();
+        let waker = slot.lock().take().unwrap();
+        let others = [0, 1].map(|at| {
+            let (flags, waker) = (flags.clone(), waker.clone());
             thread::spawn(move || {
-                flag.store(true, Relaxed);
+                flags[at].store(true, Relaxed);
                 waker.wake();
             })
         });
-        drop(scene.waker);
-        scene.rt.run();
+        drop(waker);
+        rt.run();
         for other in others {
             other.join().unwrap();
         }
-        scene.rt.run();
-        assert!(scene.handle.is_finished(), "the wake was lost");
-        drop(scene.handle);
-        scene.rt.shut_down();
-        assert_freed(scene.rt);
+        rt.run();
+        assert!(handle.is_finished(), "a wake was lost");
+        drop((handle, slot));
+        rt.shut_down();
+        assert_freed(rt);
     });
 }
 

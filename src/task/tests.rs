@@ -289,6 +289,68 @@ fn more_than_a_million_wakers_of_one_task() {
     assert_eq!(Arc::strong_count(&rt.0), 1);
 }
 
+/// A task that waits, and a waker of it.
+fn waiting(rt: &Rt) -> (JoinHandle<()>, Waker) {
+    let slot = Arc::new(Mutex::new(None));
+    let left = slot.clone();
+    let handle = rt.spawn(std::future::poll_fn(move |cx| {
+        left.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+        Poll::Pending
+    }));
+    rt.run();
+    let waker = slot.lock().unwrap().take().unwrap();
+    (handle, waker)
+}
+
+/// Each of the two counts goes further than its bits do, were it not for the other.
+#[test]
+fn references_that_are_made_on_one_thread_and_given_up_on_another_for_ever() {
+    const LOT: usize = 1 << 17;
+    const LOTS: usize = (1 << 22) / LOT;
+    for made_here in [true, false] {
+        let rt = Rt::new();
+        let (mut handle, waker) = waiting(&rt);
+        let lot = || vec![waker.clone(); LOT];
+        for _ in 0..LOTS {
+            std::thread::scope(|scope| {
+                if made_here {
+                    let lot = lot();
+                    scope.spawn(move || drop(lot));
+                } else {
+                    drop(scope.spawn(lot).join().unwrap());
+                }
+            });
+        }
+        // The last are there still when the task ends, and are given up there and here.
+        let (here, there) = std::thread::scope(|scope| (lot(), scope.spawn(lot).join().unwrap()));
+        handle.abort();
+        rt.run();
+        assert!(outcome(&mut handle).unwrap_err().is_cancelled());
+        drop((handle, waker));
+        rt.0.retire();
+        std::thread::spawn(move || drop(here)).join().unwrap();
+        assert_eq!(Arc::strong_count(&rt.0), 2, "the wakers keep the cell");
+        drop(there);
+        assert_eq!(Arc::strong_count(&rt.0), 1);
+    }
+}
+
+#[test]
+fn more_wakers_than_the_owner_counts_are_given_up_elsewhere() {
+    let rt = Rt::new();
+    let (handle, waker) = waiting(&rt);
+    let wakers = vec![waker; 1_200_000];
+    std::thread::scope(|scope| {
+        scope.spawn(move || wakers.into_iter().for_each(Waker::wake));
+    });
+    rt.run();
+    handle.abort();
+    rt.run();
+    drop(handle);
+    rt.0.retire();
+    assert_eq!(Arc::strong_count(&rt.0), 1);
+}
+
 #[test]
 fn hooks_hear_of_a_task_in_order() {
     #[derive(Default)]

@@ -2,7 +2,7 @@
 //! join and drop them.
 
 use super::*;
-use crate::hooks::HookSet;
+use crate::hooks::{Extension, HookSet};
 use crate::primitives::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, thread};
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
@@ -271,6 +271,74 @@ fn loom_owned_references_against_the_end() {
         drop(kept);
         assert_freed(scene.rt);
     });
+}
+
+/// Whoever frees a cell does so after all that was done under any reference; here it finds what is
+/// dropped with the cell.
+fn whoever_frees_comes_last(joins: bool) {
+    struct Last(Arc<[AtomicBool; 2]>, Arc<AtomicUsize>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let seen = self.0.iter().filter(|flag| flag.load(Relaxed)).count();
+            self.1.store(seen, Relaxed);
+        }
+    }
+    loom::model(move || {
+        let rt = Rt::new();
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let seen = Arc::new(AtomicUsize::new(9));
+        let last = Last(flags.clone(), seen.clone());
+        let origin = Origin::extended(Extension {
+            location: Location::caller(),
+            name: None,
+            data: Some(StdArc::new(last)),
+        });
+        let slot = StdArc::new(std::sync::Mutex::new(None));
+        let left = slot.clone();
+        let mut handle = spawn(
+            &rt,
+            poll_fn(move |cx| {
+                // The second poll gives up what the first has left.
+                let mut left = left.lock().unwrap();
+                if left.take().is_some() {
+                    return Poll::Ready(());
+                }
+                *left = Some(cx.waker().clone());
+                Poll::Pending
+            }),
+            origin,
+        );
+        rt.run();
+        assert!(!joins || poll(&mut handle, Waker::noop()).is_pending());
+        let waker = slot.lock().unwrap().clone().unwrap();
+        let other = {
+            let (flags, waker) = (flags.clone(), waker.clone());
+            thread::spawn(move || {
+                let waker = joins.then_some(waker);
+                flags[0].store(true, Relaxed);
+                drop(handle);
+                drop(waker);
+            })
+        };
+        flags[1].store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        other.join().unwrap();
+        rt.run();
+        assert_eq!(seen.load(Relaxed), 2);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_owned_whoever_frees_comes_last() {
+    whoever_frees_comes_last(true);
+}
+
+#[test]
+fn loom_owned_whoever_frees_comes_last_though_it_is_a_handle() {
+    whoever_frees_comes_last(false);
 }
 
 #[test]

@@ -254,6 +254,11 @@ fn a_local_task_cannot_be_made_or_run_elsewhere() {
         assert!(ran.join().is_err());
     });
     assert!(!handle.is_finished());
+    // Nor is one dropped elsewhere, of which the owner knows, though its future is `Send`.
+    let handle = rt.spawn(async {});
+    let task = rt.0.0.lock().unwrap().pop_front().unwrap();
+    std::thread::spawn(move || drop(task)).join().unwrap();
+    assert!(!handle.is_finished());
 }
 
 #[test]

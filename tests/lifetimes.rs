@@ -267,7 +267,7 @@ fn wakers_and_a_runtime_in_thread_locals_end_in_either_order() {
         fn drop(&mut self) {
             for waker in self.0.drain(..) {
                 waker.wake_by_ref();
-                waker.clone().wake();
+                waker.wake();
             }
         }
     }
@@ -327,12 +327,13 @@ fn wakers_and_handles_of_a_forgotten_runtime_do_nothing_once_its_thread_has_ende
         .join()
         .unwrap();
         for _ in 0..100 {
-            waker.clone().wake();
+            waker.wake_by_ref();
             task.abort();
         }
         let late = handle.spawn(async {});
         assert!(!late.is_finished() && !task.is_finished());
-        drop((waker, task, late, handle));
+        waker.wake();
+        drop((task, late, handle));
     });
 }
 

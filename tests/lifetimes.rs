@@ -12,8 +12,9 @@ use mainspring::time::sleep;
 use mainspring::{Handle, LocalRuntime, spawn, spawn_local, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
@@ -256,6 +257,83 @@ fn a_runtime_in_a_thread_local_ends_with_its_thread() {
             let task = handle.spawn(async {});
             assert!(futures::executor::block_on(task).unwrap_err().is_cancelled());
         }
+    });
+}
+
+#[test]
+fn wakers_and_a_runtime_in_thread_locals_end_in_either_order() {
+    struct Wakers(Vec<Waker>);
+    impl Drop for Wakers {
+        fn drop(&mut self) {
+            for waker in self.0.drain(..) {
+                waker.wake_by_ref();
+                waker.wake();
+            }
+        }
+    }
+    thread_local! {
+        static RT: RefCell<Option<LocalRuntime>> = const { RefCell::new(None) };
+        static WAKERS: RefCell<Wakers> = const { RefCell::new(Wakers(Vec::new())) };
+    }
+    within(|| {
+        for wakers_first in [true, false] {
+            let (tx, rx) = mpsc::channel();
+            let task = thread::spawn(move || {
+                if wakers_first {
+                    WAKERS.with_borrow(|_| ());
+                }
+                let task = RT.with_borrow_mut(|slot| {
+                    let rt = slot.insert(runtime());
+                    let guard = OnDrop(move || tx.send(thread::current().id()).unwrap());
+                    let leaves = poll_fn(|cx| {
+                        WAKERS.with_borrow_mut(|wakers| wakers.0.push(cx.waker().clone()));
+                        Poll::<()>::Pending
+                    });
+                    let task = rt.spawn_local(async move {
+                        let _guard = guard;
+                        leaves.await;
+                    });
+                    rt.block_on(yield_now());
+                    task
+                });
+                task.abort_handle()
+            });
+            let thread = task.thread().id();
+            let task = task.join().unwrap();
+            assert!(task.is_finished());
+            assert_eq!(rx.iter().collect::<Vec<_>>(), [thread]);
+        }
+    });
+}
+
+#[test]
+fn wakers_and_handles_of_a_forgotten_runtime_do_nothing_once_its_thread_has_ended() {
+    // It is leaked. From here the leak checker can still reach it.
+    static LEAKED: AtomicPtr<LocalRuntime> = AtomicPtr::new(ptr::null_mut());
+    within(|| {
+        let (waker, task, handle) = thread::spawn(|| {
+            let rt = runtime();
+            let slot = Arc::new(Mutex::new(None));
+            let left = Arc::clone(&slot);
+            let task = rt.handle().spawn(poll_fn(move |cx| {
+                left.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+                Poll::<()>::Pending
+            }));
+            rt.block_on(yield_now());
+            let (waker, handle) = (slot.lock().unwrap().take().unwrap(), rt.handle());
+            LEAKED.store(Box::into_raw(Box::new(rt)), Ordering::SeqCst);
+            (waker, task, handle)
+        })
+        .join()
+        .unwrap();
+        for _ in 0..100 {
+            waker.wake_by_ref();
+            task.abort();
+        }
+        let late = handle.spawn(async {});
+        assert!(!late.is_finished() && !task.is_finished());
+        waker.wake();
+        drop((task, late, handle));
     });
 }
 

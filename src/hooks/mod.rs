@@ -70,7 +70,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// A task that was waiting is about to be put into a queue, or asked to end by `abort`.
     ///
-    /// A task that is woken while it is queued or polled is not told of again.
+    /// A task that is woken while it is queued or polled is not told of again; but where another thread
+    /// wakes a task of a [`LocalRuntime`](crate::LocalRuntime), it may be, once, as that thread does not
+    /// know.
     fn on_wake(&self, task: &TaskInfo) {
         let _ = task;
     }

@@ -124,3 +124,32 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::primitives::{Arc, AtomicBool, thread};
+
+    /// Whoever is told of the last cell, and frees the home, sees what was done before under others.
+    #[test]
+    fn loom_owned_whoever_buries_the_last_comes_last() {
+        loom::model(|| {
+            let shared = Arc::new((Cells::new(), [AtomicBool::new(false), AtomicBool::new(false)]));
+            assert_eq!(shared.0.bear(true), Born::OneMore);
+            let ends = |(cells, done): &(Cells, [AtomicBool; 2]), here: usize| {
+                done[here].store(true, Relaxed);
+                let last = if here == 0 { cells.retire() } else { cells.bury(false) };
+                if last == Buried::Last {
+                    assert!(done.iter().all(|done| done.load(Relaxed)));
+                }
+                last == Buried::Last
+            };
+            let other = {
+                let shared = shared.clone();
+                thread::spawn(move || ends(&shared, 1))
+            };
+            let here = ends(&shared, 0);
+            assert!(here != other.join().unwrap(), "one of the two");
+        });
+    }
+}

@@ -51,7 +51,7 @@ pub(super) struct Head {
     pub(super) blocking: bool,
     /// The cells of an owned home, which stand for one count of its `Arc` together.
     cells: Cells,
-    /// Of the owner's, or of nobody's.
+    /// Reached by the thread that made the home, who is the owner if there is one.
     pub(super) kept: Kept,
     pub(super) live: TaskList,
     pub(super) hooks: HookSet,

@@ -173,14 +173,17 @@ fn leave(task: &TaskRef, waker: &Waker) -> Result<(), AlreadyComplete> {
         header.state.unset_join_waker()?;
     }
     // SAFETY: `JOIN_WAKER` is clear, so the slot is the handle's, which the caller has exclusively.
-    let present =
-        header.join_waker.with_mut(|slot| unsafe { &*slot }.as_ref().map(|w| w.will_wake(waker)));
-    if present != Some(true) {
-        let new = waker.clone();
-        // SAFETY: as above.
-        let old = header.join_waker.with_mut(|slot| unsafe { (*slot).replace(new) });
-        drop(old);
-    }
+    let present = header.join_waker.with_mut(|slot| unsafe { (*slot).take() });
+    let waker = match present {
+        Some(present) if present.will_wake(waker) => present,
+        other => {
+            // Both are somebody else's code. If it unwinds the slot is empty, as the state says.
+            drop(other);
+            waker.clone()
+        }
+    };
+    // SAFETY: as above.
+    header.join_waker.with_mut(|slot| unsafe { *slot = Some(waker) });
     header.state.set_join_waker().inspect_err(|_| empty_slot(task))
 }
 

@@ -2,7 +2,7 @@
 //! join and drop them.
 
 use super::*;
-use crate::hooks::HookSet;
+use crate::hooks::{Extension, HookSet};
 use crate::primitives::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, thread};
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
@@ -207,27 +207,41 @@ fn loom_owned_news_from_elsewhere_by_a_last_wake() {
     news_from_elsewhere(true);
 }
 
+/// Each of two others has news of its own. Whether the second finds a notice before it or gives one
+/// itself, both are seen.
 #[test]
 fn loom_owned_two_others_wake_at_once() {
     loom::model(|| {
-        let scene = waiting_task();
-        let others = [(); 2].map(|()| {
-            let (flag, waker) = (scene.flag.clone(), scene.waker.clone());
+        let rt = Rt::new();
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let slot = Arc::new(Mutex::new(None));
+        let (seen, left) = (flags.clone(), slot.clone());
+        let handle = rt.spawn(poll_fn(move |cx| {
+            if seen.iter().all(|flag| flag.load(Relaxed)) {
+                return Poll::Ready(());
+            }
+            left.lock().get_or_insert_with(|| cx.waker().clone());
+            Poll::Pending
+        }));
+        rt.run();
+        let waker = slot.lock().take().unwrap();
+        let others = [0, 1].map(|at| {
+            let (flags, waker) = (flags.clone(), waker.clone());
             thread::spawn(move || {
-                flag.store(true, Relaxed);
+                flags[at].store(true, Relaxed);
                 waker.wake();
             })
         });
-        drop(scene.waker);
-        scene.rt.run();
+        drop(waker);
+        rt.run();
         for other in others {
             other.join().unwrap();
         }
-        scene.rt.run();
-        assert!(scene.handle.is_finished(), "the wake was lost");
-        drop(scene.handle);
-        scene.rt.shut_down();
-        assert_freed(scene.rt);
+        rt.run();
+        assert!(handle.is_finished(), "a wake was lost");
+        drop((handle, slot));
+        rt.shut_down();
+        assert_freed(rt);
     });
 }
 
@@ -257,6 +271,74 @@ fn loom_owned_references_against_the_end() {
         drop(kept);
         assert_freed(scene.rt);
     });
+}
+
+/// Whoever frees a cell does so after all that was done under any reference; here it finds what is
+/// dropped with the cell.
+fn whoever_frees_comes_last(joins: bool) {
+    struct Last(Arc<[AtomicBool; 2]>, Arc<AtomicUsize>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let seen = self.0.iter().filter(|flag| flag.load(Relaxed)).count();
+            self.1.store(seen, Relaxed);
+        }
+    }
+    loom::model(move || {
+        let rt = Rt::new();
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let seen = Arc::new(AtomicUsize::new(9));
+        let last = Last(flags.clone(), seen.clone());
+        let origin = Origin::extended(Extension {
+            location: Location::caller(),
+            name: None,
+            data: Some(StdArc::new(last)),
+        });
+        let slot = StdArc::new(std::sync::Mutex::new(None));
+        let left = slot.clone();
+        let mut handle = spawn(
+            &rt,
+            poll_fn(move |cx| {
+                // The second poll gives up what the first has left.
+                let mut left = left.lock().unwrap();
+                if left.take().is_some() {
+                    return Poll::Ready(());
+                }
+                *left = Some(cx.waker().clone());
+                Poll::Pending
+            }),
+            origin,
+        );
+        rt.run();
+        assert!(!joins || poll(&mut handle, Waker::noop()).is_pending());
+        let waker = slot.lock().unwrap().clone().unwrap();
+        let other = {
+            let (flags, waker) = (flags.clone(), waker.clone());
+            thread::spawn(move || {
+                let waker = joins.then_some(waker);
+                flags[0].store(true, Relaxed);
+                drop(handle);
+                drop(waker);
+            })
+        };
+        flags[1].store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        other.join().unwrap();
+        rt.run();
+        assert_eq!(seen.load(Relaxed), 2);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_owned_whoever_frees_comes_last() {
+    whoever_frees_comes_last(true);
+}
+
+#[test]
+fn loom_owned_whoever_frees_comes_last_though_it_is_a_handle() {
+    whoever_frees_comes_last(false);
 }
 
 #[test]
@@ -358,5 +440,151 @@ fn loom_owned_the_last_cell_frees_the_home() {
         drop(rt);
         other.join().unwrap();
         assert_eq!(watch.strong_count(), 0);
+    });
+}
+
+/// Who aborts has news too: the drop of the future sees what was done before, however the owner
+/// learns of it.
+#[test]
+fn loom_owned_news_of_an_abort() {
+    struct Sees(Arc<AtomicBool>);
+    impl Drop for Sees {
+        fn drop(&mut self) {
+            assert!(self.0.load(Relaxed), "aborted, but not told why");
+        }
+    }
+    loom::model(|| {
+        let rt = Rt::new();
+        let why = Arc::new(AtomicBool::new(false));
+        let sees = Sees(why.clone());
+        let mut handle = rt.spawn(async move {
+            let _sees = sees;
+            pending::<()>().await;
+        });
+        let abort = handle.abort_handle();
+        let other = thread::spawn(move || {
+            why.store(true, Relaxed);
+            abort.abort();
+        });
+        rt.run();
+        other.join().unwrap();
+        rt.run();
+        let Poll::Ready(Err(error)) = poll(&mut handle, Waker::noop()) else {
+            panic!("the abort was lost");
+        };
+        assert!(error.is_cancelled(), "{error}");
+        drop(handle);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+/// The owner and a visitor take tasks into the list, and out of it, at once.
+#[test]
+fn loom_owned_spawns_here_and_elsewhere() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let other = {
+            let rt = rt.clone();
+            thread::spawn(move || rt.spawn(async { 1 }))
+        };
+        let mut here = rt.spawn(async { 2 });
+        rt.run();
+        assert!(matches!(poll(&mut here, Waker::noop()), Poll::Ready(Ok(2))));
+        let mut there = other.join().unwrap();
+        rt.run();
+        assert!(matches!(poll(&mut there, Waker::noop()), Poll::Ready(Ok(1))));
+        drop((here, there));
+        assert_eq!(rt.0.live_tasks(), 0);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+/// Two visitors and the owner want the list.
+#[test]
+fn loom_owned_two_others_spawn_at_once() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let others = [(); 2].map(|()| {
+            let rt = rt.clone();
+            thread::spawn(move || drop(rt.spawn(async {})))
+        });
+        assert!(rt.0.live_tasks() <= 2);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(rt.0.live_tasks(), 2);
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+/// A task whose handle ends on the thread that spawned it, before the owner knows of the task or
+/// while it runs it.
+#[test]
+fn loom_owned_spawned_and_aborted_elsewhere() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (rt, counted) = (rt.clone(), Counted::new(&drops));
+            thread::spawn(move || {
+                let mut handle = rt.spawn(async move {
+                    let _counted = counted;
+                    pending::<()>().await;
+                });
+                let _ = poll(&mut handle, Waker::noop());
+                handle.abort();
+            })
+        };
+        rt.run();
+        other.join().unwrap();
+        rt.run();
+        assert_eq!((drops.load(Relaxed), rt.0.live_tasks()), (1, 0));
+        rt.shut_down();
+        assert_freed(rt);
+    });
+}
+
+/// A wake of the root from elsewhere, against its turn and its end.
+#[test]
+fn loom_owned_root_is_woken_elsewhere() {
+    loom::model(|| {
+        let rt = Rt::new();
+        let root = Root::new(&rt.0, TaskId::from_raw(NonZeroU64::MIN));
+        let flag = Arc::new(AtomicBool::new(false));
+        let mut other = None;
+        let mut task = root.claim();
+        loop {
+            let (polled, again) = root.poll(task.take().unwrap(), |cx| {
+                other.get_or_insert_with(|| {
+                    let (flag, waker) = (flag.clone(), cx.waker().clone());
+                    thread::spawn(move || {
+                        flag.store(true, Relaxed);
+                        waker.wake_by_ref();
+                        waker.wake();
+                    })
+                });
+                if flag.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+            });
+            if polled.is_ready() {
+                again.into_iter().for_each(|task| root.forget(task));
+                break;
+            }
+            task = again;
+            while task.is_none() {
+                thread::yield_now();
+                let notices = std::mem::take(&mut rt.0.inbox.lock().notices);
+                task = notices.into_iter().find_map(Notice::take);
+            }
+        }
+        rt.0.retire();
+        let watch = StdArc::downgrade(&rt.0);
+        rt.0.inbox.lock().closed = true;
+        let left = std::mem::take(&mut rt.0.inbox.lock().notices);
+        drop((left, root, rt));
+        other.unwrap().join().unwrap();
+        assert_eq!(watch.strong_count(), 0, "the root's cell was leaked");
     });
 }

@@ -44,8 +44,9 @@ const REFERENCE: u32 = 1 << 2;
 
 /// The word; see the module's documentation.
 ///
-/// INVARIANT: written by the owner only; or before the task is listed, by the thread that spawns
-/// it. An atomic, although nobody else reads it to decide anything, so that others may look.
+/// INVARIANT: written and read by the owner only; or, as long as the task is not listed, by the thread
+/// that spawns it. So it need not be an atomic for any thread's sake; it is one because it is reached
+/// by a shared reference, which costs nothing.
 #[derive(Debug)]
 pub(super) struct Own(AtomicU32);
 

@@ -182,10 +182,10 @@ impl State {
         self.0.load(Acquire) & COMPLETED != 0
     }
 
-    /// Whether somebody has asked the task to end.
+    /// Whether somebody has asked the task to end; if so, what was done before that is visible.
     #[inline]
     pub(super) fn is_aborted(&self) -> bool {
-        self.0.load(Relaxed) & ABORTED != 0
+        self.0.load(Acquire) & ABORTED != 0
     }
 
     /// Whether the drop of the handle ends the task.

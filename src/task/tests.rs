@@ -254,6 +254,11 @@ fn a_local_task_cannot_be_made_or_run_elsewhere() {
         assert!(ran.join().is_err());
     });
     assert!(!handle.is_finished());
+    // Nor is one dropped elsewhere, of which the owner knows, though its future is `Send`.
+    let handle = rt.spawn(async {});
+    let task = rt.0.0.lock().unwrap().pop_front().unwrap();
+    std::thread::spawn(move || drop(task)).join().unwrap();
+    assert!(!handle.is_finished());
 }
 
 #[test]
@@ -286,6 +291,68 @@ fn more_than_a_million_wakers_of_one_task() {
     for waker in keep.take() {
         waker.wake();
     }
+    assert_eq!(Arc::strong_count(&rt.0), 1);
+}
+
+/// A task that waits, and a waker of it.
+fn waiting(rt: &Rt) -> (JoinHandle<()>, Waker) {
+    let slot = Arc::new(Mutex::new(None));
+    let left = slot.clone();
+    let handle = rt.spawn(std::future::poll_fn(move |cx| {
+        left.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+        Poll::Pending
+    }));
+    rt.run();
+    let waker = slot.lock().unwrap().take().unwrap();
+    (handle, waker)
+}
+
+/// Each of the two counts goes further than its bits do, were it not for the other.
+#[test]
+fn references_that_are_made_on_one_thread_and_given_up_on_another_for_ever() {
+    const LOT: usize = 1 << 17;
+    const LOTS: usize = (1 << 22) / LOT;
+    for made_here in [true, false] {
+        let rt = Rt::new();
+        let (mut handle, waker) = waiting(&rt);
+        let lot = || vec![waker.clone(); LOT];
+        for _ in 0..LOTS {
+            std::thread::scope(|scope| {
+                if made_here {
+                    let lot = lot();
+                    scope.spawn(move || drop(lot));
+                } else {
+                    drop(scope.spawn(lot).join().unwrap());
+                }
+            });
+        }
+        // The last are there still when the task ends, and are given up there and here.
+        let (here, there) = std::thread::scope(|scope| (lot(), scope.spawn(lot).join().unwrap()));
+        handle.abort();
+        rt.run();
+        assert!(outcome(&mut handle).unwrap_err().is_cancelled());
+        drop((handle, waker));
+        rt.0.retire();
+        std::thread::spawn(move || drop(here)).join().unwrap();
+        assert_eq!(Arc::strong_count(&rt.0), 2, "the wakers keep the cell");
+        drop(there);
+        assert_eq!(Arc::strong_count(&rt.0), 1);
+    }
+}
+
+#[test]
+fn more_wakers_than_the_owner_counts_are_given_up_elsewhere() {
+    let rt = Rt::new();
+    let (handle, waker) = waiting(&rt);
+    let wakers = vec![waker; 1_200_000];
+    std::thread::scope(|scope| {
+        scope.spawn(move || wakers.into_iter().for_each(Waker::wake));
+    });
+    rt.run();
+    handle.abort();
+    rt.run();
+    drop(handle);
+    rt.0.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1);
 }
 
@@ -343,4 +410,37 @@ fn the_current_task_is_known_during_its_poll_only() {
     rt.run();
     assert_eq!(outcome(&mut handle).unwrap(), handle.id());
     assert_eq!(try_id(), None);
+}
+
+/// A waker of a user's whose clone or drop panics leaves the handle as it was: with no waker.
+#[test]
+fn a_waker_that_panics_leaves_no_waker_with_the_task() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::task::{RawWaker, RawWakerVTable};
+    static BRITTLE: RawWakerVTable =
+        RawWakerVTable::new(|_| panic!("clone"), |_| {}, |_| {}, |_| {});
+
+    struct Counted(AtomicUsize);
+    impl std::task::Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+    let rt = Rt::new();
+    let mut handle = rt.spawn(async {});
+    let counted = Arc::new(Counted(AtomicUsize::new(0)));
+    let first = Waker::from(counted.clone());
+    let poll = |handle: &mut JoinHandle<()>, waker: &Waker| {
+        Pin::new(handle).poll(&mut Context::from_waker(waker)).is_pending()
+    };
+    assert!(poll(&mut handle, &first));
+    // SAFETY: none of the functions looks at the pointer.
+    let brittle = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &BRITTLE)) };
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut handle, &brittle))).is_err());
+    drop(first);
+    assert_eq!(Arc::strong_count(&counted), 1, "the first is gone");
+    drop(handle);
+    rt.run();
+    rt.0.retire();
+    assert_eq!((counted.0.load(Relaxed), Arc::strong_count(&rt.0)), (0, 1));
 }

@@ -190,7 +190,10 @@ impl Local {
             None => self.home.pop(),
             Some(seeded) => {
                 let now = self.current.driver.clock().now();
-                self.home.queue(|queue| seeded.take(&mut queue.tasks, now))
+                // Outside the queue: a panic calls the hook for it, which may wake or spawn.
+                let at = seeded.pick(self.home.queue(|queue| queue.tasks.len()), now)?;
+                // In order, so that the first stays the oldest.
+                self.home.queue(|queue| queue.tasks.remove(at))
             }
         }
     }

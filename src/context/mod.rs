@@ -122,8 +122,8 @@ struct Entries {
 }
 
 impl Entries {
-    /// Guards of the runtime that outlive its run keep it entered, as one that does not run here: its
-    /// own queue is looked at by nobody now.
+    /// Guards of the runtime that outlive its run keep it entered, as one that does not run here:
+    /// nobody polls its tasks now.
     fn stop_running(&mut self, current: &Rc<Current>) {
         let mut left = self.stack.iter_mut().filter(|entry| Rc::ptr_eq(&entry.current, current));
         let Some(first) = left.next() else { return };

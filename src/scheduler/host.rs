@@ -139,6 +139,8 @@ impl Local {
         let turned = self.current.driver.turn(Turn::Look, &mut state.wakes);
         self.settle(Turn::Look, &mut state);
         let turned = turned.map_err(TurnError::Wait)?;
+        // It would count as something that can run, and keep virtual time from moving.
+        self.forget_root();
         (report.io_events, report.timers_fired) = (turned.io_events, turned.timers_fired);
         if report.io_events + report.timers_fired == 0 && self.is_queue_empty() {
             // Nothing can run, so virtual time may move.
@@ -224,6 +226,7 @@ impl Local {
             if !self.is_queue_empty() {
                 break;
             }
+            self.give_back();
             if !self.watched.get() {
                 return !self.current.driver.has_deadline_now();
             }

@@ -190,7 +190,10 @@ impl Local {
             None => self.home.pop(),
             Some(seeded) => {
                 let now = self.current.driver.clock().now();
-                self.home.queue(|queue| seeded.take(&mut queue.tasks, now))
+                // Outside the queue: a panic calls the hook for it, which may wake or spawn.
+                let at = seeded.pick(self.home.queue(|queue| queue.tasks.len()), now)?;
+                // In order, so that the first stays the oldest.
+                self.home.queue(|queue| queue.tasks.remove(at))
             }
         }
     }
@@ -207,8 +210,6 @@ impl Local {
     fn run_any(&self, task: Runnable) {
         if is_closure(&task) {
             self.current.executor.run_inline(task);
-            // What it has woken and spawned, from outside as it were, takes part from now on.
-            self.take_inbox();
         } else {
             self.run(task);
         }
@@ -342,7 +343,7 @@ impl Local {
     }
 
     /// Gives back what a peak has left behind.
-    fn give_back(&self) {
+    pub(super) fn give_back(&self) {
         self.home.queue(|queue| {
             if queue.tasks.is_empty() && queue.tasks.capacity() > KEEP {
                 queue.tasks.shrink_to(KEEP);
@@ -434,11 +435,20 @@ mod tests {
     use super::*;
     use crate::driver::{Clock, KernelTimers};
     use crate::primitives::unique_id;
+    use crate::scheduler::host::Budget;
     use crate::scheduler::no_executor::NoExecutor;
     use crate::task::spawn;
+    use std::future::poll_fn;
     use std::panic::Location;
     use std::pin::pin;
     use std::time::Duration;
+
+    fn local() -> Local {
+        let driver =
+            Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
+                .unwrap();
+        Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor))
+    }
 
     fn spawn_from_elsewhere(local: &Local) {
         let spawner = Arc::clone(&local.current().spawn);
@@ -449,11 +459,46 @@ mod tests {
     }
 
     #[test]
+    fn wakes_and_spawns_of_the_thread_itself_notify_nobody_while_it_runs() {
+        let local = local();
+        let unnoticed = |driver: &Driver| {
+            drop(spawn(&*local.current().spawn, async {}, Location::caller()));
+            !driver.is_notified()
+        };
+        let driver = &local.current().driver;
+        assert!(local.block_on(async { unnoticed(driver) }).unwrap());
+        assert!(!unnoticed(driver), "a host may watch");
+        assert_eq!(local.turn_once(Budget::new()).unwrap().polled, 2);
+    }
+
+    /// A waker of a timer is told of the end when the queue is closed already.
+    #[test]
+    fn a_root_that_is_woken_by_the_end_of_the_driver_keeps_nothing() {
+        let local = local();
+        let home = Arc::downgrade(&local.home);
+        let driver = Arc::clone(&local.current().driver);
+        let root = local.block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone()))).unwrap();
+        let deadline = driver.clock().now() + Duration::from_secs(3600);
+        let mut timer = None;
+        let _ = driver.poll_timer(&mut timer, deadline, &root);
+        drop((driver, root));
+        drop(local);
+        assert!(home.upgrade().is_none());
+    }
+
+    #[test]
+    fn the_queue_gives_back_what_a_peak_has_left_to_a_host_too() {
+        let local = local();
+        for _ in 0..100 * KEEP {
+            drop(spawn(&*local.current().spawn, async {}, Location::caller()));
+        }
+        while local.turn_once(Budget::new()).unwrap().has_more {}
+        assert!(local.home.queue(|queue| queue.tasks.capacity()) <= 2 * KEEP);
+    }
+
+    #[test]
     fn the_inbox_gives_back_what_a_peak_has_left() {
-        let driver =
-            Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
-                .unwrap();
-        let local = Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor));
+        let local = local();
         let spawner = Arc::clone(&local.current().spawn);
         let others = std::thread::spawn(move || {
             for _ in 0..100 * KEEP {

@@ -201,9 +201,11 @@ fn loom_end_against_wake_and_spawn() {
             drop(late);
             kept.unwrap().wake();
         });
+        let home = std::sync::Arc::downgrade(&local.home);
         drop(local);
         other.join().unwrap();
         assert_eq!(dropped.load(Ordering::Relaxed), 2);
+        assert!(home.upgrade().is_none(), "something was left that nobody takes");
     });
 }
 

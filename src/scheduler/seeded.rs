@@ -9,9 +9,7 @@
 //! is what is unusual about an order.
 
 use crate::driver::Instant;
-use crate::task::Runnable;
 use crate::util::{Choices, WakeList};
-use std::collections::VecDeque;
 
 /// Every so many picks the oldest is taken.
 const OLDEST: u32 = 16;
@@ -45,22 +43,12 @@ impl Seeded {
         Self { choices, picks: 0, endless }
     }
 
-    /// Takes the task out whose turn it is, if there is one.
+    /// Picks one of `ready`, of which the first waits longest.
     ///
     /// # Panics
     ///
     /// If there is a limit of polls at one moment, and this would be one too many.
-    pub(super) fn take(
-        &mut self,
-        queue: &mut VecDeque<Runnable>,
-        now: Instant,
-    ) -> Option<Runnable> {
-        // In order, so that the first stays the oldest.
-        self.pick(queue.len(), now).and_then(|at| queue.remove(at))
-    }
-
-    /// Picks one of `ready`, of which the first waits longest.
-    fn pick(&mut self, ready: usize, now: Instant) -> Option<usize> {
+    pub(super) fn pick(&mut self, ready: usize, now: Instant) -> Option<usize> {
         if ready == 0 {
             return None;
         }
@@ -96,7 +84,7 @@ impl Seeded {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, VecDeque};
 
     #[test]
     fn all_that_are_ready_take_part() {

@@ -184,21 +184,24 @@ impl Local {
     }
 
     /// Takes out of the queue whose turn it is.
-    #[inline]
+    #[inline(always)]
     fn next(&self, state: &mut State) -> Option<Runnable> {
         match &mut state.seeded {
             None => self.home.pop(),
-            Some(seeded) => {
-                let now = self.current.driver.clock().now();
-                // Outside the queue: a panic calls the hook for it, which may wake or spawn.
-                let at = seeded.pick(self.home.queue(|queue| queue.tasks.len()), now)?;
-                // In order, so that the first stays the oldest.
-                self.home.queue(|queue| queue.tasks.remove(at))
-            }
+            Some(seeded) => self.pick(seeded),
         }
     }
 
-    #[inline]
+    #[cold]
+    fn pick(&self, seeded: &mut Seeded) -> Option<Runnable> {
+        let now = self.current.driver.clock().now();
+        // Outside the queue: a panic calls the hook for it, which may wake or spawn.
+        let at = seeded.pick(self.home.queue(|queue| queue.tasks.len()), now)?;
+        // In order, so that the first stays the oldest.
+        self.home.queue(|queue| queue.tasks.remove(at))
+    }
+
+    #[inline(always)]
     fn run_next(&self, task: Runnable, state: &State) {
         match state.seeded {
             None => self.run(task),
@@ -215,6 +218,7 @@ impl Local {
         }
     }
 
+    #[inline(always)]
     fn run(&self, task: Runnable) {
         let hooks = self.home.hooks();
         if hooks.is_empty() {

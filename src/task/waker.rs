@@ -92,6 +92,14 @@ impl TaskRef {
 
     #[inline]
     fn wake(self) {
+        if self.header().home.is_owner_here() {
+            let this = ManuallyDrop::new(self);
+            this.wake_owned();
+            if !this.header().own.release() {
+                drop(ManuallyDrop::into_inner(this));
+            }
+            return;
+        }
         if self.header().home.is_owned() {
             // On another thread the reference keeps the cell, and with it the home, until that is
             // left.

@@ -18,8 +18,8 @@
 //! # The rule
 //!
 //! *While jobs are queued, a thread is coming, or all threads there may be are awake.* Only the system
-//! can break it, by refusing a thread; whoever next pushes a job or takes one up asks it again. Whoever publishes a job calls a thread if fewer are coming than jobs wait, and
-//! not too many are; a thread that arrives and leaves jobs behind calls the next. Too many are one,
+//! can break it, by refusing a thread; whoever next pushes a job or takes one up asks it again. Whoever
+//! publishes a job calls a thread if fewer are coming than jobs wait, and not too many are; a thread that arrives and leaves jobs behind calls the next. Too many are one,
 //! and one more for every eight that are busy. So a burst of short jobs pays for few wakes, and no
 //! herd runs to one job; while a burst of long ones, which show by the threads that stay busy, has
 //! as many threads as there may be after a chain of calls that soon has several links at a time.
@@ -162,7 +162,7 @@ impl Word {
     /// Somebody wants to queue a job and needs one thread at least; `true` asks to start it.
     #[inline]
     pub(super) fn first(&self) -> bool {
-        if self.0.load(Ordering::Acquire) & ((1 << 13) - 1) << THREADS != 0 {
+        if self.0.load(Ordering::Acquire) & ((MOST_THREADS as u64) << THREADS) != 0 {
             return false;
         }
         self.change(|now| {

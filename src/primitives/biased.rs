@@ -4,7 +4,7 @@
 //! its owner two stores and a load. Others pay for that: the first that comes after the owner had it
 //! for itself makes the kernel order the memory of all threads (`membarrier`), which takes
 //! microseconds. From then on it is a mutex for everybody, until the owner was there often enough
-//! alone.
+//! alone; how often that is doubles, since the heavy fence disturbs all threads of the process.
 //!
 //! # How it works
 //!
@@ -22,7 +22,8 @@
 //! mutex exclude each other. It remains to show that nobody is on the short way meanwhile:
 //!
 //! - `revoked` is set under the mutex before the cell is touched by somebody else, and cleared by the
-//!   owner only, who holds the mutex then. So while another holds the mutex it stays set.
+//!   owner only, who holds the mutex then. So while another holds the mutex it stays set; and where
+//!   the owner reads that it is clear, it reads its own store, which nothing has to be acquired with.
 //! - Between the two sides lie the two fences, which together are what two full fences would be (the
 //!   model has those): of the owner that enters and the other that looks, one sees the other's store.
 //!   If it is the owner, it leaves again, untouched. If it is the other, it waits until `inside` is
@@ -30,15 +31,17 @@
 //! - The release that clears `inside` is acquired by that wait: what the owner did lies before. An
 //!   entry by the short way after that one sees `revoked`. When the owner clears `revoked`, it has
 //!   acquired the mutex after the others: what they did lies before.
-//! - On the short way the owner meets itself only where `f` comes back here, and then it panics.
+//! - The owner meets itself only where `f` comes back here. On both ways `inside` is true while its
+//!   `f` runs, so then it panics. Inside by the mutex nobody waits for it: who would holds the mutex.
 //!
 //! That the owner's thread ends leaves `inside` false. A number is given to one thread only, so
 //! another never passes for it.
 //!
-//! The heavy fence can fail only where a filter of system calls came after the look whether there is
-//! one. Then the other waits so long that no processor can hold back a store, or have loaded ahead of
-//! it: a thread that runs makes its stores seen within microseconds, and one that is interrupted in
-//! between does so at once.
+//! A child made by `fork` inherits that its process may ask for the heavy fence. So that can fail only
+//! where a filter of system calls came after the look whether there is one. Then the other waits so
+//! long that no processor can hold back a store, or have loaded ahead of it: a thread that runs makes
+//! its stores seen within microseconds, and one that is interrupted in between does so at once. No
+//! short way is opened from then on, so each lock waits like that once at most.
 
 use super::{AtomicBool, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence, local, thread};
 use super::{heavy_fence_is_there, prepare_heavy_fence, unique_id};
@@ -49,7 +52,10 @@ use std::time::Duration;
 
 /// After so many turns of the owner by the mutex, in which no other came, it has the short way again.
 /// The heavy fence that this may cost is paid for by what they have saved.
-const ALONE: u32 = if cfg!(loom) { 1 } else { 1024 };
+const FEWEST_ALONE: u32 = if cfg!(loom) { 1 } else { 1024 };
+/// Each time it takes twice as many, up to so many: others who come again and again must not keep the
+/// process busy with heavy fences.
+const MOST_ALONE: u32 = if cfg!(loom) { 1 } else { 64 * FEWEST_ALONE };
 
 /// A value that its owner, the thread that made it, reaches at less cost than others.
 ///
@@ -61,9 +67,16 @@ pub(crate) struct Biased<T> {
     inside: AtomicBool,
     /// The short way is closed.
     revoked: AtomicBool,
-    /// Counts the owner's turns since another was here.
-    alone: Mutex<u32>,
+    turns: Mutex<Turns>,
     value: UnsafeCell<T>,
+}
+
+/// What is known of the owner's turns by the mutex.
+struct Turns {
+    /// How many there were since another was here.
+    alone: u32,
+    /// After how many it has the short way again.
+    needed: u32,
 }
 
 // SAFETY: it gives access to one thread at a time, by the essay, as a mutex does.
@@ -79,7 +92,7 @@ impl<T> Biased<T> {
             owner,
             inside: AtomicBool::new(false),
             revoked: AtomicBool::new(owner == 0),
-            alone: Mutex::new(0),
+            turns: Mutex::new(Turns { alone: 0, needed: FEWEST_ALONE }),
             value: UnsafeCell::new(value),
         }
     }
@@ -88,7 +101,7 @@ impl<T> Biased<T> {
     ///
     /// # Panics
     ///
-    /// If `f` comes back here by the short way; by the mutex that is a deadlock.
+    /// If the owner's `f` comes back here; if another's does, that is a deadlock.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         if !self.is_owned() {
@@ -96,10 +109,10 @@ impl<T> Biased<T> {
         }
         assert!(!self.inside.load(Relaxed), "a lock was taken by the thread that holds it");
         self.inside.store(true, Relaxed);
-        let _leave = Leave(&self.inside);
+        let leave = Leave(&self.inside);
         light_fence();
-        if self.revoked.load(Acquire) {
-            drop(_leave);
+        if self.revoked.load(Relaxed) {
+            drop(leave);
             return self.with_mutex(f);
         }
         // SAFETY: nobody else is in the cell, and we are so once; see the essay.
@@ -112,15 +125,19 @@ impl<T> Biased<T> {
         if !owned && !self.revoked.load(Relaxed) {
             prepare_heavy_fence();
         }
-        let mut alone = self.alone.lock();
+        let mut turns = self.turns.lock();
+        // Left before the mutex is.
+        let _leave;
         if owned {
-            *alone += 1;
-            if *alone == ALONE {
-                *alone = 0;
-                self.revoked.store(false, Relaxed);
+            self.inside.store(true, Relaxed);
+            _leave = Leave(&self.inside);
+            turns.alone += 1;
+            if turns.alone == turns.needed {
+                *turns = Turns { alone: 0, needed: (2 * turns.needed).min(MOST_ALONE) };
+                self.revoked.store(!heavy_fence_is_there(), Relaxed);
             }
         } else {
-            *alone = 0;
+            turns.alone = 0;
             if !self.revoked.load(Relaxed) {
                 // Open again since the look above, perhaps: then others have prepared the fence.
                 self.revoked.store(true, Relaxed);
@@ -250,18 +267,107 @@ mod tests {
             return;
         }
         let shared = Biased::new(0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| shared.with(|n| *n += 1));
-        });
-        assert!(shared.revoked.load(Relaxed));
-        for _ in 0..ALONE {
+        visit(&shared);
+        for _ in 0..FEWEST_ALONE {
+            assert!(shared.revoked.load(Relaxed));
             shared.with(|n| *n += 1);
         }
         assert!(!shared.revoked.load(Relaxed));
-        let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            shared.with(|_| shared.with(|_| ()));
-        }));
-        assert!(again.is_err(), "two references to the value at a time");
+        let visits = [2, 4, 8, 16, 32, 64, 64, 64].map(|times| {
+            visit(&shared);
+            let turns = (1..).find(|_| {
+                shared.with(|n| *n += 1);
+                !shared.revoked.load(Relaxed)
+            });
+            (turns, Some(times * FEWEST_ALONE))
+        });
+        for (turns, expected) in visits {
+            assert_eq!(turns, expected);
+        }
+    }
+
+    #[test]
+    fn the_owners_turns_count_only_while_no_other_comes() {
+        let shared = Biased::new(0);
+        for _ in 0..3 {
+            visit(&shared);
+            for _ in 1..FEWEST_ALONE {
+                shared.with(|n| *n += 1);
+            }
+            assert!(shared.revoked.load(Relaxed));
+        }
+    }
+
+    /// On the turn that opens the short way, too.
+    #[test]
+    fn the_owner_that_comes_back_panics_on_each_way() {
+        let shared = Biased::new(0);
+        visit(&shared);
+        for turn in 0..FEWEST_ALONE + 2 {
+            shared.with(|n| *n += 1);
+            if (2..FEWEST_ALONE - 2).contains(&turn) {
+                continue;
+            }
+            let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                shared.with(|_| shared.with(|_| ()));
+            }));
+            assert!(again.is_err(), "two references to the value at a time");
+        }
+    }
+
+    /// As a filter of system calls may come at any time: here in a process of its own.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    #[test]
+    fn a_heavy_fence_that_fails_leaves_a_mutex() {
+        const NAME: &str = "primitives::biased::tests::a_heavy_fence_that_fails_leaves_a_mutex";
+        const CHILD: &str = "MAINSPRING_TEST_WITHOUT_MEMBARRIER";
+        if std::env::var_os(CHILD).is_none() {
+            let itself = std::env::current_exe().unwrap();
+            let output = std::process::Command::new(itself)
+                .args([NAME, "--exact", "--nocapture"])
+                .env(CHILD, "1")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+            return;
+        }
+        let shared = Biased::new(0);
+        shared.with(|n| *n += 1);
+        if shared.revoked.load(Relaxed) || !forbid(libc::SYS_membarrier) {
+            return;
+        }
+        visit(&shared);
+        for _ in 0..2 * FEWEST_ALONE {
+            shared.with(|n| *n += 1);
+            assert!(shared.revoked.load(Relaxed), "another would wait again");
+        }
+        assert!(Biased::new(0).revoked.load(Relaxed), "another would wait here, too");
+    }
+
+    /// Makes a system call fail, in this thread and in those that it starts; whether that could be.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn forbid(call: libc::c_long) -> bool {
+        let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+        let mut steps = [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+        // SAFETY: the first takes numbers; the second reads the steps, which live meanwhile.
+        unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
+                    == 0
+        }
+    }
+
+    fn visit(shared: &Biased<u32>) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| shared.with(|n| *n += 1));
+        });
     }
 }
 

@@ -97,17 +97,22 @@ pub(super) fn light_fence() {
 
 pub(super) use asymmetric::{heavy_fence, heavy_fence_is_there, prepare_heavy_fence};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+// Not on Android, where the filter for apps ends a process for a call that it does not list, and older
+// ones do not list this.
+#[cfg(all(target_os = "linux", not(miri)))]
 mod asymmetric {
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
     use std::sync::OnceLock;
 
-    /// Whether the kernel can order the memory of all threads of this process.
+    /// Set when a heavy fence has failed.
+    static GONE: OnceLock<()> = OnceLock::new();
+
+    /// Whether the kernel can order the memory of all threads of this process, and always could.
     pub(crate) fn heavy_fence_is_there() -> bool {
         static THERE: OnceLock<bool> = OnceLock::new();
         let needed =
             MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
-        *THERE.get_or_init(|| membarrier_query().contains(needed))
+        *THERE.get_or_init(|| membarrier_query().contains(needed)) && GONE.get().is_none()
     }
 
     /// Registers the process for the heavy fence, which may wait for milliseconds, once: so it is done
@@ -126,12 +131,13 @@ mod asymmetric {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         if membarrier(MembarrierCommand::PrivateExpedited).is_err() {
             // As the essay of `biased` says.
+            let _ = GONE.set(());
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(target_os = "linux", not(miri))))]
 mod asymmetric {
     pub(crate) fn heavy_fence_is_there() -> bool {
         false

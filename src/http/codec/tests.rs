@@ -469,6 +469,17 @@ proptest! {
     }
 
     #[test]
+    fn two_readers_say_the_same(
+        before in proptest::collection::vec(any::<u8>(), 0..4),
+        lines in proptest::collection::vec((22u8..33, 33u8..38, 38u8..54, 0u8..20), 0..28),
+        after in proptest::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let line = |(a, b, c, end): (u8, u8, u8, u8)| [a, b, c, if end == 0 { 56 } else { 57 }];
+        let lines: Vec<_> = lines.into_iter().flat_map(line).collect();
+        fuzz::heads(&[&before[..], &[61], &lines, &[57], &after].concat());
+    }
+
+    #[test]
     fn chunks_come_back(body in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         fuzz::chunked(&body);
     }

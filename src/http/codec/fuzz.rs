@@ -178,8 +178,8 @@ pub(crate) fn heads(data: &[u8]) {
         match byte {
             0..64 => last = PIECES[usize::from(byte)],
             64..128 => last = std::slice::from_ref(bytes.next().unwrap_or(name)),
-            128..224 => (1..byte - 127).for_each(|_| stream.extend_from_slice(last)),
-            224.. => (0..1usize << (byte - 224)).take(70_000).for_each(|_| {
+            128..240 => (1..byte - 127).for_each(|_| stream.extend_from_slice(last)),
+            240.. => (0..1usize << (byte - 240)).for_each(|_| {
                 if stream.len() < 70_000 {
                     stream.extend_from_slice(last);
                 }

@@ -494,6 +494,12 @@ proptest! {
 
 #[test]
 fn small_limits_bite() {
+    // With Host, as many fields as may be, and one more.
+    for limits in [SMALL, Limits { fields: 20, ..SMALL }, Limits { fields: 30, ..SMALL }] {
+        let lines = |count| get(&"a: b\r\n".repeat(count));
+        assert_eq!(refusal_within(&lines(limits.fields - 1), &limits), None);
+        assert_eq!(refusal_within(&lines(limits.fields), &limits), Some(Error::TooManyFields));
+    }
     assert_eq!(refusal_within(&get("Content-Length: 257\r\n"), &SMALL), Some(Error::BodyTooLarge));
 }
 

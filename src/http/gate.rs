@@ -209,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_is_owed_goes_to_nobody_who_waits() {
+        let gate = Gate::new(3);
+        let mut taken: Vec<_> = (0..3).map(|_| gate.enter_now().unwrap()).collect();
+        let mut waits = gate.enter();
+        assert!((&mut waits).now_or_never().is_none());
+        gate.set_total(|| 1);
+        for left in [2, 1] {
+            taken.pop();
+            assert!((&mut waits).now_or_never().is_none());
+            assert_eq!(gate.taken(), left);
+        }
+        taken.pop();
+        assert!(waits.now_or_never().is_some());
+    }
+
+    #[test]
     fn a_raised_total_forgives_what_is_owed_first() {
         let gate = Gate::new(3);
         let taken: Vec<_> = (0..3).map(|_| gate.enter_now().unwrap()).collect();

@@ -220,6 +220,7 @@ mod tests {
         assert_eq!(buffers.take_input().len(), Buffers::INPUT);
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
         buffers.give_input(vec![0; 2 * Buffers::INPUT]);
+        assert_eq!(Spare::Input.take(), None, "one that has grown is not kept");
         assert_eq!(buffers.input.lock().len(), Buffers::KEPT - 1);
         let small = buffers.take_output();
         buffers.give_output(Vec::with_capacity(1 << 20));

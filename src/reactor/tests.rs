@@ -273,6 +273,33 @@ fn the_end_of_a_reactor_is_told_and_another_one_takes_over() {
 }
 
 #[test]
+fn the_end_of_a_reactor_is_told_in_both_directions() {
+    let a = Turned::new(1);
+    let (end, _far) = pair();
+    let waits = [Direction::Read, Direction::Write].map(|direction| {
+        let (counter, waker) = Counter::new();
+        assert!(end.wait(direction, Some(&a), &mut WaitKey::Poll, &waker).is_pending());
+        counter
+    });
+    a.shut_down();
+    assert_eq!(waits.map(|counter| counter.count()), [1, 1]);
+}
+
+#[test]
+fn after_the_end_of_a_watch_who_waits_begins_another() {
+    let mut on = Turned::new(1);
+    let (end, mut far) = pair();
+    let (counter, waker) = Counter::new();
+    let mut key = WaitKey::Poll;
+    assert!(end.wait(Direction::Read, Some(&on), &mut key, &waker).is_pending());
+    end.registration.unbind(end.stream.as_fd());
+    far.write_all(b"x").unwrap();
+    assert_eq!((on.turn(), counter.count()), (0, 0));
+    assert!(end.wait(Direction::Read, Some(&on), &mut key, &waker).is_pending());
+    assert_eq!((on.turn(), counter.count()), (1, 1));
+}
+
+#[test]
 fn what_nobody_can_watch_is_tried_again() {
     let (end, _far) = pair();
     let (_, waker) = Counter::new();

@@ -179,4 +179,20 @@ mod tests {
         waiters.take(Direction::Read, &mut wakes);
         assert_eq!((wakes.len(), waiters.len()), (2, 0));
     }
+
+    #[test]
+    fn a_place_among_others_stays_there_when_the_first_is_empty() {
+        let mut waiters = Waiters::default();
+        let mut keys = [WaitKey::Future(0), WaitKey::Future(0)];
+        for key in &mut keys {
+            waiters.put(Direction::Write, key, Waker::from(Arc::new(Nothing)));
+        }
+        assert!(waiters.remove(Direction::Write, 1).is_some());
+        assert!(
+            waiters.put(Direction::Write, &mut keys[1], Waker::from(Arc::new(Nothing))).is_some()
+        );
+        assert_eq!(waiters.len(), 1, "one place for one who waits");
+        assert!(waiters.remove(Direction::Write, 2).is_some());
+        assert!(waiters.remove(Direction::Write, 2).is_none());
+    }
 }

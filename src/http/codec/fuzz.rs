@@ -1,7 +1,7 @@
 //! What the fuzzers and the tests drive: the decoder under every split, and the promises that must
 //! hold for any bytes.
 
-use super::{BodyLength, Decoder, Error, Event, Limits, encode};
+use super::{BodyLength, Decoder, Error, Event, Limits, encode, head, quick};
 
 /// An event without its borrow; neighbouring pieces of data are one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +73,15 @@ pub(crate) fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Li
         }
         pending.drain(..used);
         // What is kept is a head, a trailer section, or a CR that may begin an empty line.
-        assert!(pending.len() <= limits.head.max(1), "{} bytes kept", pending.len());
+        assert!(pending.len() <= limits.head_bytes().max(1), "{} bytes kept", pending.len());
     }
     seen
 }
 
 /// One request head: whatever is accepted is sound, and every split says the same.
 pub(crate) fn head(data: &[u8]) {
+    readers(data, &SMALL);
+    readers(data, &Limits::default());
     let whole = events([data], &SMALL);
     assert_eq!(whole, events(data.chunks(1), &SMALL), "byte by byte");
     if let [Seen::Head { line, fields, .. }, ..] = &whole[..] {
@@ -94,6 +96,116 @@ pub(crate) fn head(data: &[u8]) {
         let target = line.split(' ').nth(1).unwrap_or_default();
         assert!(target.len() <= SMALL.target);
         assert!(http::Uri::try_from(target).is_ok(), "{target:?}");
+    }
+}
+
+/// What heads are made of, and what makes them unusual.
+const PIECES: [&[u8]; 64] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"get ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"/",
+    b"/a",
+    b"?",
+    b"*",
+    b"http://a/b",
+    b"a:1",
+    b"#",
+    b"%2f",
+    b" HTTP/1.1\r\n",
+    b" HTTP/1.0\r\n",
+    b" HTTP/1.2\r\n",
+    b" HTTP/2.0\r\n",
+    b" HTTP/1.1\n",
+    b" http/1.1\r\n",
+    b"Host",
+    b"hOST",
+    b"Content-Length",
+    b"content-lengtH",
+    b"Transfer-Encoding",
+    b"TRANSFER-ENCODING",
+    b"Connection",
+    b"Expect",
+    b"Upgrade",
+    b"X-a",
+    b"Ho\x13t",
+    b": ",
+    b":",
+    b" : ",
+    b":  ",
+    b":\t",
+    b"a",
+    b"a.b:80",
+    b"[::1]:8",
+    b"12",
+    b"+1",
+    b"0",
+    b"99999999999999999999",
+    b"chunked",
+    b"gzip, chunked",
+    b"close",
+    b"keep-alive, x",
+    b"100-continue",
+    b"\xe9",
+    b"\x7f",
+    b"\0",
+    b" ",
+    b"\t",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\r\n\r\n",
+    b",",
+    b"\r\n ",
+    b"GET / HTTP/1.1\r\nHost: a\r\n",
+    b"X: y\r\n",
+    b"Connection: close\r\n",
+];
+
+/// A stream of heads in which each byte of `data` is a piece, or says that the last is repeated, or
+/// that the next byte stands for itself: what the reader of usual heads takes the general one takes
+/// for the same, and every split says the same, at the limits too.
+pub(crate) fn heads(data: &[u8]) {
+    let (mut stream, mut last): (_, &[u8]) = (Vec::new(), b"");
+    let mut bytes = data.iter();
+    while let Some(name) = bytes.next() {
+        let byte = *name;
+        match byte {
+            0..64 => last = PIECES[usize::from(byte)],
+            64..128 => last = std::slice::from_ref(bytes.next().unwrap_or(name)),
+            128..240 => (1..byte - 127).for_each(|_| stream.extend_from_slice(last)),
+            240.. => (0..1usize << (byte - 240)).for_each(|_| {
+                if stream.len() < 70_000 {
+                    stream.extend_from_slice(last);
+                }
+            }),
+        }
+        if byte < 128 {
+            stream.extend_from_slice(last);
+        }
+    }
+    for limits in [SMALL, Limits::default(), Limits { head: usize::MAX, ..Limits::default() }] {
+        for start in [0, stream.len() / 2] {
+            readers(&stream[start..], &limits);
+        }
+        let whole = events([&stream[..]], &limits);
+        // The longest in larger pieces, for the time that it takes.
+        let piece = 1 + stream.len() / 4096;
+        assert_eq!(whole, events(stream.chunks(piece), &limits), "by {piece}");
+    }
+}
+
+/// What the reader of usual heads takes the general one takes for the same.
+fn readers(input: &[u8], limits: &Limits) {
+    let input = &input[..input.len().min(limits.head_bytes())];
+    if let Some(read) = quick::read(input, limits) {
+        let general = head::decode_by_end(input, &mut 0, limits);
+        assert_eq!(format!("{:?}", Ok::<_, Error>(Some(read))), format!("{general:?}"));
     }
 }
 
@@ -130,7 +242,8 @@ pub(crate) fn chunked(data: &[u8]) {
     }
 }
 
-/// A connection's worth of requests, cut as the first bytes of `data` say.
+/// A connection's worth of requests, cut as the first bytes of `data` say; and what `data` says of
+/// heads.
 pub(crate) fn request_stream(data: &[u8]) {
     let (cuts, stream) = data.split_at(data.len().min(8));
     let whole = events([stream], &SMALL);
@@ -145,4 +258,5 @@ pub(crate) fn request_stream(data: &[u8]) {
     });
     assert_eq!(whole, events(pieces, &SMALL), "cut by {cuts:?}");
     assert!(whole.len() <= stream.len() + 1, "more events than bytes");
+    heads(data);
 }

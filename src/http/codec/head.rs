@@ -178,9 +178,9 @@ impl MethodRef {
 /// Reads the head at the start of `input`, once it is all there.
 ///
 /// The first look at a head is by a reader for the usual, the next by the parser itself, and most
-/// often the first succeeds. Everything else goes by the end of the head: what is wrong with it is said when it is complete, or when its
-/// lines or its size are wrong whatever may follow. So the answer does not depend on how the
-/// input was cut.
+/// often the first succeeds. Everything else goes by the end of the head: what is wrong with it is
+/// said when it is complete, or when its lines or its size are wrong whatever may follow. So the
+/// answer does not depend on how the input was cut.
 #[inline]
 pub(super) fn decode(
     input: &[u8],
@@ -212,7 +212,7 @@ fn decode_rare(
 }
 
 #[cold]
-fn decode_by_end(
+pub(super) fn decode_by_end(
     whole: &[u8],
     scanned: &mut usize,
     limits: &Limits,

@@ -469,6 +469,17 @@ proptest! {
     }
 
     #[test]
+    fn two_readers_say_the_same(
+        before in proptest::collection::vec(any::<u8>(), 0..4),
+        lines in proptest::collection::vec((22u8..33, 33u8..38, 38u8..54, 0u8..20), 0..28),
+        after in proptest::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let line = |(a, b, c, end): (u8, u8, u8, u8)| [a, b, c, if end == 0 { 56 } else { 57 }];
+        let lines: Vec<_> = lines.into_iter().flat_map(line).collect();
+        fuzz::heads(&[&before[..], &[61], &lines, &[57], &after].concat());
+    }
+
+    #[test]
     fn chunks_come_back(body in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         fuzz::chunked(&body);
     }
@@ -483,6 +494,12 @@ proptest! {
 
 #[test]
 fn small_limits_bite() {
+    // With Host, as many fields as may be, and one more.
+    for limits in [SMALL, Limits { fields: 20, ..SMALL }, Limits { fields: 30, ..SMALL }] {
+        let lines = |count| get(&"a: b\r\n".repeat(count));
+        assert_eq!(refusal_within(&lines(limits.fields - 1), &limits), None);
+        assert_eq!(refusal_within(&lines(limits.fields), &limits), Some(Error::TooManyFields));
+    }
     assert_eq!(refusal_within(&get("Content-Length: 257\r\n"), &SMALL), Some(Error::BodyTooLarge));
 }
 

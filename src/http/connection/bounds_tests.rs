@@ -131,12 +131,89 @@ fn requests_that_came_together_have_one_place_unless_others_wait() {
 
 #[test]
 fn a_connection_that_is_dropped_gives_its_place_back() {
-    let never = |_: Request| std::future::pending::<&str>();
-    let (mut client, shared) = within(never, Bounds::default());
+    struct Present(Arc<Shared>);
+
+    impl Drop for Present {
+        fn drop(&mut self) {
+            assert_eq!(self.0.admission.in_flight(), 1, "the handler ends first");
+            self.0.counters.waited.one();
+        }
+    }
+
+    let shared = Arc::new(Shared::new(Bounds::default()));
+    let seen = Arc::clone(&shared);
+    let never = move |_: Request| {
+        let present = Present(Arc::clone(&seen));
+        async move {
+            std::future::pending::<()>().await;
+            drop(present);
+            ""
+        }
+    };
+    let never = Arc::new(never);
+    let mut client = Client::sharing(never.clone(), Arc::clone(&shared));
     client.send(GET).turn();
     assert_eq!(shared.admission.in_flight(), 1);
     drop(client);
-    assert_eq!(shared.admission.in_flight(), 0);
+    assert_eq!((shared.admission.in_flight(), shared.counters.waited.get()), (0, 1));
+
+    let mut client = Client::sharing(never, Arc::clone(&shared));
+    client.send(GET).turn();
+    client.reset();
+    client.end();
+    assert_eq!((shared.admission.in_flight(), shared.counters.waited.get()), (0, 2));
+}
+
+#[test]
+fn a_body_that_comes_piece_by_piece_keeps_its_place() {
+    let never = futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+    let never = std::sync::Mutex::new(Some(never));
+    let service = move |_: Request| {
+        let body = never.lock().unwrap().take().unwrap();
+        async move { Response::from_stream(body) }
+    };
+    let (mut client, shared) = within(service, Bounds::default());
+    client.send(GET).turn();
+    assert!(matches!(client.connection.stage, Stage::Answering(..)));
+    assert_eq!(shared.admission.in_flight(), 1);
+}
+
+#[test]
+fn a_place_that_is_to_go_is_not_used_for_what_came_together() {
+    let gate = Arc::new(crate::sync::Semaphore::new(0));
+    let bounds = Bounds { max_in_flight: 2, ..Bounds::default() };
+    let shared = Arc::new(Shared::new(bounds));
+    let waits = Arc::clone(&gate);
+    let service = Arc::new(move |_: Request| {
+        let waits = Arc::clone(&waits);
+        async move {
+            drop(waits.acquire().await);
+            "done"
+        }
+    });
+    let mut client = Client::sharing(service, Arc::clone(&shared));
+    let Admitted::Now = shared.admission.ask(&shared.bounds.get()) else { panic!() };
+    client.send(GET.repeat(2)).turn();
+    shared.admission.set_in_flight(|| 1);
+    gate.add_permits(1);
+    client.turn();
+    assert_eq!((client.statuses().len(), client.connection.phase()), (1, Phase::Waiting));
+    shared.admission.leave();
+    client.turn();
+    assert_eq!((client.statuses().len(), shared.admission.in_flight()), (1, 0));
+}
+
+#[test]
+fn who_is_told_that_nothing_has_come_holds_no_buffer() {
+    let (mut client, _) = within(hello, Bounds::default());
+    client.tell_when_readable();
+    for _ in 0..2 {
+        client.send(GET).turn();
+        assert_eq!((client.statuses().len(), client.connection.heap()), (1, 0));
+    }
+    assert_eq!(client.reads(), 2);
+    client.send(&GET[..9]).turn();
+    assert!(client.connection.heap() > 0);
 }
 
 #[test]

@@ -78,18 +78,19 @@ impl<S: Peer> Connection<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let service = &self.service;
-        let called = guarded(|| {
-            let mut future = service.call(request);
-            let polled = future.as_mut().poll(cx);
-            (future, polled)
-        });
-        match called {
-            Ok((future, Poll::Ready(response))) => self.answer_of(future, response, exchange),
-            Ok((future, Poll::Pending)) => {
+        // Kept out here, so that what panics in its drop does not do so on top of a panic in its poll.
+        let mut begun = None;
+        let polled = guarded(|| begun.insert(service.call(request)).as_mut().poll(cx));
+        match (begun, polled) {
+            (Some(future), Ok(Poll::Ready(response))) => self.answer_of(future, response, exchange),
+            (Some(future), Ok(Poll::Pending)) => {
                 self.stage = Stage::Handling(future, exchange);
                 return self.poll_while_pending(cx);
             }
-            Err(Panicked) => self.answer_panic(exchange),
+            (future, _) => {
+                let _ = guarded(move || drop(future));
+                self.answer_panic(exchange);
+            }
         }
         Poll::Ready(Ok(()))
     }

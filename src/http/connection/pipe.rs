@@ -26,6 +26,8 @@ struct State {
     /// Bytes that one read gives at most; no bound where 0.
     read_at_most: usize,
     reads: usize,
+    /// It is known without a read that nothing has come.
+    tells: bool,
     /// What each write brought.
     writes: Vec<Vec<u8>>,
     /// Bytes that the socket still takes; no bound where nothing is said.
@@ -98,7 +100,9 @@ impl Peer for Pipe {
     }
 
     fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        let state = self.0.lock();
+        let nothing = state.incoming.is_empty() && !state.incoming_ended && !state.reset;
+        if state.tells && nothing { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -172,6 +176,10 @@ impl Client {
 
     pub(super) fn read_at_most(&self, n: usize) {
         self.pipe.0.lock().read_at_most = n;
+    }
+
+    pub(super) fn tell_when_readable(&self) {
+        self.pipe.0.lock().tells = true;
     }
 
     pub(super) fn take_at_most(&self, room: Option<usize>) {

@@ -553,3 +553,35 @@ fn what_a_service_leaves_behind_may_panic_too() {
         assert_eq!(client.statuses(), [500], "{path}");
     }
 }
+
+#[test]
+fn what_panics_in_its_poll_may_panic_in_its_drop_too() {
+    struct Twice;
+
+    impl std::future::Future for Twice {
+        type Output = Response;
+
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
+            panic!("in a poll")
+        }
+    }
+
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic!("in a drop, whatever came before");
+        }
+    }
+
+    struct Service;
+
+    impl super::Service for Service {
+        fn call(&self, _: Request) -> crate::http::ResponseFuture {
+            Box::pin(Twice)
+        }
+    }
+
+    let mut client = Client::new(Service);
+    client.send(GET).turn();
+    assert_eq!(client.statuses(), [500]);
+    assert_eq!(client.shut().end().ended, Ended::Panicked);
+}

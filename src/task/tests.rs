@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::hooks::{Finish, HookSet, Hooks, TaskInfo, TaskKind};
-use crate::primitives::{AtomicUsize, Ordering::Relaxed, unique_id};
+use crate::primitives::{AtomicBool, AtomicUsize, Ordering::Relaxed, unique_id};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -26,7 +26,14 @@ impl Schedule for Queue {
     }
 }
 
-struct Rt(Arc<Home<Queue>>);
+/// And whether its home was retired.
+struct Rt(Arc<Home<Queue>>, AtomicBool);
+
+impl Drop for Rt {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
 
 impl Spawn for Rt {
     fn place(&self) -> Placement {
@@ -42,8 +49,14 @@ impl Spawn for Rt {
 }
 
 impl Rt {
+    fn retire(&self) {
+        if !self.1.swap(true, Relaxed) {
+            self.0.retire();
+        }
+    }
+
     fn new() -> Self {
-        Self(Home::new_owned(Queue::default(), HookSet::new(None)))
+        Self(Home::new_owned(Queue::default(), HookSet::new(None)), AtomicBool::new(false))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
@@ -118,7 +131,7 @@ fn the_output_arrives_and_the_cell_goes() {
     assert_eq!(rt.0.live_tasks(), 0);
     assert_eq!(outcome(&mut handle).unwrap(), "out");
     drop(handle);
-    rt.0.retire();
+    rt.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1, "the cell is freed");
 }
 
@@ -159,7 +172,7 @@ fn an_output_that_nobody_wants_is_dropped_by_the_runner_whatever_it_does() {
     drop(rt.spawn(async { PanicOnDrop }));
     rt.run();
     assert_eq!(rt.0.live_tasks(), 0);
-    rt.0.retire();
+    rt.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1);
 }
 
@@ -243,7 +256,7 @@ fn a_local_task_cannot_be_made_or_run_elsewhere() {
     std::thread::scope(|scope| {
         let home = &rt.0;
         let made = scope.spawn(move || {
-            let rt = Rt(home.clone());
+            let rt = Rt(home.clone(), AtomicBool::new(true));
             drop(rt.spawn_local(async {}));
         });
         assert!(made.join().is_err());
@@ -286,7 +299,7 @@ fn more_than_a_million_wakers_of_one_task() {
     handle.abort();
     rt.run();
     drop(handle);
-    rt.0.retire();
+    rt.retire();
     assert_eq!(Arc::strong_count(&rt.0), 2, "the wakers keep the cell");
     for waker in keep.take() {
         waker.wake();
@@ -332,7 +345,7 @@ fn references_that_are_made_on_one_thread_and_given_up_on_another_for_ever() {
         rt.run();
         assert!(outcome(&mut handle).unwrap_err().is_cancelled());
         drop((handle, waker));
-        rt.0.retire();
+        rt.retire();
         std::thread::spawn(move || drop(here)).join().unwrap();
         assert_eq!(Arc::strong_count(&rt.0), 2, "the wakers keep the cell");
         drop(there);
@@ -352,7 +365,7 @@ fn more_wakers_than_the_owner_counts_are_given_up_elsewhere() {
     handle.abort();
     rt.run();
     drop(handle);
-    rt.0.retire();
+    rt.retire();
     assert_eq!(Arc::strong_count(&rt.0), 1);
 }
 
@@ -373,7 +386,10 @@ fn hooks_hear_of_a_task_in_order() {
         }
     }
     let log = Arc::new(Log::default());
-    let rt = Rt(Home::new_owned(Queue::default(), HookSet::new(Some(log.clone()))));
+    let rt = Rt(
+        Home::new_owned(Queue::default(), HookSet::new(Some(log.clone()))),
+        AtomicBool::new(false),
+    );
     let handle = rt.spawn(std::future::pending::<()>());
     rt.run();
     handle.abort();
@@ -395,7 +411,10 @@ fn a_hook_that_panics_is_not_called_again_and_hurts_nobody() {
         }
     }
     let broken = Arc::new(Broken(AtomicUsize::new(0)));
-    let rt = Rt(Home::new_owned(Queue::default(), HookSet::new(Some(broken.clone()))));
+    let rt = Rt(
+        Home::new_owned(Queue::default(), HookSet::new(Some(broken.clone()))),
+        AtomicBool::new(false),
+    );
     let mut first = rt.spawn(async { 1 });
     let mut second = rt.spawn(async { 2 });
     rt.run();
@@ -441,6 +460,6 @@ fn a_waker_that_panics_leaves_no_waker_with_the_task() {
     assert_eq!(Arc::strong_count(&counted), 1, "the first is gone");
     drop(handle);
     rt.run();
-    rt.0.retire();
+    rt.retire();
     assert_eq!((counted.0.load(Relaxed), Arc::strong_count(&rt.0)), (0, 1));
 }

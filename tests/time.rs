@@ -404,3 +404,16 @@ fn one_deadline_limits_several_waits() {
         });
     });
 }
+
+#[test]
+fn fine_sleeps_end_one_after_the_other() {
+    within(|| {
+        let resolution = Duration::from_micros(50);
+        let rt = LocalRuntime::builder().timer_resolution(resolution).build().unwrap();
+        rt.block_on(async {
+            for _ in 0..5 {
+                sleep(Duration::from_micros(300)).await;
+            }
+        });
+    });
+}

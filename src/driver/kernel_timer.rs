@@ -43,9 +43,13 @@ mod timerfd {
             }
         }
 
-        /// Fires at `deadline`, at once if that is over, and never if there is none. Costs a system
-        /// call only where that has changed.
-        pub(in crate::driver) fn set(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        /// Fires at `deadline`, at once if that is over, and never if there is none, for the reactor
+        /// that it was made with. Costs a system call only where that has changed.
+        pub(in crate::driver) fn set(
+            &mut self,
+            deadline: Option<Instant>,
+            reactor: &Reactor,
+        ) -> io::Result<()> {
             if self.set_for == deadline {
                 return Ok(());
             }
@@ -56,6 +60,7 @@ mod timerfd {
                 Timespec { tv_sec: seconds.try_into().unwrap_or(i64::MAX), tv_nsec: nanos as _ };
             let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
             timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &spec)?;
+            reactor.rings_again(self.fd.as_fd())?;
             self.set_for = deadline;
             Ok(())
         }
@@ -80,7 +85,7 @@ mod unsupported {
             match *self {}
         }
 
-        pub(in crate::driver) fn set(&mut self, _: Option<Instant>) -> io::Result<()> {
+        pub(in crate::driver) fn set(&mut self, _: Option<Instant>, _: &Reactor) -> io::Result<()> {
             match *self {}
         }
     }
@@ -104,7 +109,7 @@ mod tests {
         let moment = clock.now() + Duration::from_millis(1);
         let start = Instant::now();
         for _ in 0..3 {
-            timer.set(Some(moment)).unwrap();
+            timer.set(Some(moment), &reactor).unwrap();
             poller.wait(Some(WATCHDOG)).unwrap();
             let now = clock.now();
             assert!(now >= moment, "not early");

@@ -274,7 +274,7 @@ impl Driver {
     fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
         if self.kernel_timers == KernelTimers::Always
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline).is_ok()
+            && timer.set(deadline, &self.reactor).is_ok()
         {
             return None;
         }
@@ -298,7 +298,7 @@ impl Driver {
         if matches!(self.clock, Clock::Real)
             && let Some(mut sleeper) = self.poller.try_lock()
             && let Some(timer) = &mut sleeper.kernel_timer
-            && timer.set(deadline).is_err()
+            && timer.set(deadline, &self.reactor).is_err()
         {
             self.unpark.awake();
             return false;

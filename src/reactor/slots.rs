@@ -98,6 +98,16 @@ impl Reactor {
         self.registry.register(&mut SourceFd(&source.as_raw_fd()), WAKE, Interest::READABLE)
     }
 
+    /// The same again after it has ended one, where that is needed.
+    #[inline]
+    pub(crate) fn rings_again(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        if Self::REARMS {
+            let mut source = SourceFd(&source.as_raw_fd());
+            return self.registry.reregister(&mut source, WAKE, Interest::READABLE);
+        }
+        Ok(())
+    }
+
     /// # Errors
     ///
     /// [`Forked`] in a child of the process that made the reactor.

@@ -84,12 +84,12 @@ pub use builder::{Builder, data, name};
 pub use current::{id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use locals::{LocalKey, NotInScope, ScopedFuture};
-pub use spawn::{Busy, Executor, Job};
+pub use spawn::{Busy, Executor, Job, NoSuchShard};
 
 pub(crate) use home::{Home, Schedule};
 pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;
 pub(crate) use root::Root;
 pub(crate) use run::{Ran, Runnable};
-pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local};
+pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local, spawn_on};
 pub(crate) use thread::ThreadBound;

@@ -19,9 +19,46 @@ pub(crate) trait Spawn: Send + Sync + 'static {
     /// Chooses where the next task belongs.
     fn place(&self) -> Placement;
 
+    /// The same, on a worker of the caller's choice.
+    fn place_on(&self, shard: usize) -> Result<Placement, NoSuchShard> {
+        if shard < self.workers() { Ok(self.place()) } else { Err(NoSuchShard(())) }
+    }
+
     /// Takes the new task into its queue; a runtime that has ended drops it, which cancels it.
     fn submit(&self, task: Runnable);
+
+    /// Takes a task that was placed on a shard into the queue there.
+    fn submit_on(&self, shard: usize, task: Runnable) {
+        debug_assert!(shard < self.workers());
+        self.submit(task);
+    }
+
+    /// How many workers there are; shards are numbered from 0.
+    fn workers(&self) -> usize {
+        1
+    }
 }
+
+/// The runtime has no worker of that number; what was to run there is in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchShard<F = ()>(pub F);
+
+impl<F> fmt::Debug for NoSuchShard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoSuchShard(..)")
+    }
+}
+
+impl<F> fmt::Display for NoSuchShard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the runtime has no worker of that number: they are numbered from 0, and \
+             Handle::workers says how many there are",
+        )
+    }
+}
+
+impl<F> std::error::Error for NoSuchShard<F> {}
 
 /// Where a task will belong, and its number.
 pub(crate) struct Placement {
@@ -47,13 +84,43 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let Placement { home, id } = spawner.place();
-    let state = (State::new(false, home.is_owned()), Own::new());
-    let raw = cell::allocate(future, state, home, id, origin.into());
-    // SAFETY: the cell is new; see `handles`.
-    let (task, handle) = unsafe { handles(raw) };
+    let (task, handle) = make(spawner.place(), future, origin.into());
     spawner.submit(task);
     handle
+}
+
+/// Makes `future` a task of `spawner` that begins on a worker of the caller's choice.
+///
+/// # Errors
+///
+/// [`NoSuchShard`], with the future in it, if there is none of that number.
+pub(crate) fn spawn_on<F>(
+    spawner: &dyn Spawn,
+    shard: usize,
+    future: F,
+    origin: impl Into<Origin>,
+) -> Result<JoinHandle<F::Output>, NoSuchShard<F>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Ok(placement) = spawner.place_on(shard) else { return Err(NoSuchShard(future)) };
+    let (task, handle) = make(placement, future, origin.into());
+    spawner.submit_on(shard, task);
+    Ok(handle)
+}
+
+#[inline]
+fn make<F>(placement: Placement, future: F, origin: Origin) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Placement { home, id } = placement;
+    let state = (State::new(false, home.is_owned()), Own::new());
+    let raw = cell::allocate(future, state, home, id, origin);
+    // SAFETY: the cell is new; see `handles`.
+    unsafe { handles(raw) }
 }
 
 /// Makes `future`, which need not be `Send`, a task of `spawner` on the present thread.

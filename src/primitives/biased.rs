@@ -83,12 +83,14 @@ unsafe impl<T: Send> Send for Biased<T> {}
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
-    /// One that belongs to the present thread. Where the system has no heavy fence it is a mutex.
-    pub(crate) fn new(value: T) -> Self {
+    /// One that belongs to the present thread.
+    #[cfg(test)]
+    fn new(value: T) -> Self {
         Self::owned_by(ThreadKey::current(), value)
     }
 
-    /// The same for another thread, which need not have begun.
+    /// One that belongs to a thread, which need not have begun. Where the system has no heavy fence it
+    /// is a mutex.
     pub(crate) fn owned_by(thread: ThreadKey, value: T) -> Self {
         let owner = if heavy_fence_is_there() { thread } else { ThreadKey::NONE };
         Self {

@@ -104,6 +104,10 @@ impl<T> Stealer<T> {
         self.0.len()
     }
 
+    pub(crate) fn steal(&self) -> Steal<T> {
+        self.0.steal()
+    }
+
     pub(crate) fn steal_batch_and_pop(&self, to: &Worker<T>) -> Steal<T> {
         self.0.steal_batch_and_pop(to)
     }

@@ -42,6 +42,20 @@ impl<T> ThreadBound<T> {
     }
 }
 
+impl<T> ThreadBound<T> {
+    /// The same, but where the value is in use `input` comes back as well.
+    #[inline]
+    pub(crate) fn try_with<I, R>(&self, input: I, f: impl FnOnce(&mut T, I) -> R) -> Result<R, I> {
+        if !self.thread.is_here() {
+            return Err(input);
+        }
+        match self.value.try_borrow_mut() {
+            Ok(mut value) => Ok(f(&mut value, input)),
+            Err(_) => Err(input),
+        }
+    }
+}
+
 impl<T> fmt::Debug for ThreadBound<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadBound").field("thread", &self.thread).finish_non_exhaustive()

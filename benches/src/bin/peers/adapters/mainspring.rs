@@ -69,7 +69,8 @@ pub(crate) struct TwoWorkers;
 
 impl Flavour for TwoWorkers {
     fn run<F: Future<Output = ()> + 'static>(main: F) {
-        let runtime = mainspring::Runtime::builder().worker_threads(2).blocking_queue(BLOCKING_QUEUE);
+        let runtime =
+            mainspring::Runtime::builder().worker_threads(2).blocking_queue(BLOCKING_QUEUE);
         let runtime = runtime.build().expect("mainspring starts");
         // SAFETY: as for `LocalSend`.
         let main = runtime.spawn(unsafe { AssertSend::new(main) });

@@ -5,9 +5,13 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::poll;
 use mainspring::io::{AsyncFd, WouldBlock};
-use mainspring::{block_on, spawn_local, yield_now};
+use mainspring::{spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};

@@ -24,7 +24,7 @@ use mainspring::task::{
 use mainspring::time::{Elapsed, Instant, Interval, MissedTick, Sleep};
 use mainspring::{
     Budget, BuildError, EnterGuard, Handle, JoinHandle, Leftover, LocalBuilder, LocalRuntime,
-    NoRuntime, TimerHandle, TurnError, TurnReport, YieldNow,
+    NoRuntime, NoSuchShard, Runtime, TimerHandle, TurnError, TurnReport, YieldNow,
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -61,6 +61,9 @@ fn every_public_type() {
         Never: false false true;
         std::marker::PhantomPinned: true true false;
 
+        Runtime: true true true;
+        mainspring::Builder: true true true;
+        NoSuchShard<Cell<u8>>: true false true;
         LocalRuntime: false false true;
         LocalBuilder: true true true;
         Handle: true true true;

@@ -6,12 +6,16 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::StreamExt;
 use futures::channel::mpsc;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::task::{self, Builder};
 use mainspring::time::{Instant, sleep};
 use mainspring::{Handle, LocalRuntime, NoRuntime, TimerHandle, spawn, spawn_blocking, yield_now};
+use one_thread::block_on;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -53,7 +57,7 @@ fn calls_come_in_the_order_in_which_they_were_asked_for() {
 #[test]
 fn tasks_run_between_calls_and_calls_may_ask_for_calls() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let made = Arc::new(AtomicUsize::new(0));
             fn again(handle: Handle, made: Arc<AtomicUsize>) {
                 made.fetch_add(1, Relaxed);
@@ -73,7 +77,7 @@ fn tasks_run_between_calls_and_calls_may_ask_for_calls() {
 #[test]
 fn a_call_runs_on_the_thread_of_the_runtime_and_finds_it() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let here = thread::current().id();
             let (tx, mut rx) = mpsc::unbounded();
             let handle = Handle::current();
@@ -103,7 +107,7 @@ fn a_call_runs_on_the_thread_of_the_runtime_and_finds_it() {
 #[test]
 fn a_call_is_nobodys_child() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let asks = Builder::new().data(7u32).spawn(async {
                 let (tx, rx) = mpsc::unbounded();
                 let handle = Handle::current();
@@ -126,7 +130,7 @@ fn a_call_is_nobodys_child() {
 #[test]
 fn calls_at_moments_come_in_their_order_and_never_early() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let handle = Handle::current();
             let start = Instant::now();
             let (tx, rx) = mpsc::unbounded();
@@ -177,7 +181,7 @@ fn a_call_wakes_a_runtime_that_sleeps() {
 #[test]
 fn panics_end_the_call_alone() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let handle = Handle::current();
             let (tx, mut rx) = mpsc::unbounded::<u32>();
             let soon = handle.call_soon(|| panic!("in a call"));
@@ -463,7 +467,7 @@ fn a_guard_that_a_task_keeps_leaves_its_runtime_working() {
 #[test]
 fn entering_the_runtime_that_runs_changes_nothing() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let _entered = Handle::current().enter();
             assert_eq!(mainspring::spawn_local(async { 4 }).await.unwrap(), 4);
             sleep(ms(1)).await;

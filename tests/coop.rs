@@ -4,10 +4,14 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use mainspring::coop::{BUDGET, consume_budget, unconstrained};
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
-use mainspring::{block_on, spawn, spawn_local, yield_now};
+use mainspring::{spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::Future;
 use std::io::Write;

@@ -4,10 +4,14 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::channel::oneshot;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{Instant, sleep, sleep_until};
-use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
+use mainspring::{Handle, LocalRuntime, spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;

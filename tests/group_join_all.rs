@@ -4,11 +4,15 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt, stream};
 use mainspring::group::{join_all, try_join_all};
 use mainspring::time::{Instant, sleep, timeout};
-use mainspring::{block_on, sim, spawn_local, yield_now};
+use mainspring::{sim, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,10 +4,14 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::{FutureExt, StreamExt, stream::FusedStream};
 use mainspring::group::JoinSet;
 use mainspring::time::{Instant, sleep, timeout};
-use mainspring::{LocalRuntime, block_on, sim, spawn, spawn_local, task, yield_now};
+use mainspring::{LocalRuntime, sim, spawn, spawn_local, task, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,11 +6,15 @@ mod scopes;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::FutureExt;
 use mainspring::group::{ChildError, Failure, Scope, TaskScope};
 use mainspring::sync::CancelToken;
 use mainspring::time::{Instant, sleep};
-use mainspring::{block_on, spawn, yield_now};
+use mainspring::{spawn, yield_now};
+use one_thread::block_on;
 use scopes::{Log, Outcome, cause, check, ms};
 use std::cell::Cell;
 use std::convert::Infallible;

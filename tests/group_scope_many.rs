@@ -6,10 +6,14 @@ mod scopes;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use mainspring::group::{ChildError, Failure, JoinSet, Scope, TaskScope, join_all};
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::time::{sleep, timeout};
-use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
+use mainspring::{Handle, LocalRuntime, spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use scopes::{Log, Outcome, cause, check, ms};
 use std::convert::Infallible;
 use std::future::pending;

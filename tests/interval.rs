@@ -6,9 +6,13 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::FutureExt;
 use mainspring::time::{Instant, MissedTick, interval, interval_at, sleep, sleep_until, timeout};
-use mainspring::{block_on, sim, spawn_local, yield_now};
+use mainspring::{sim, spawn_local, yield_now};
+use one_thread::block_on;
 use std::time::Duration;
 use watchdog::within;
 

@@ -4,11 +4,15 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::future::{Either, join, join_all, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt, IoSlice, IoSliceMut, copy};
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
-use mainspring::{block_on, spawn, spawn_local, yield_now};
+use mainspring::{spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};

@@ -8,11 +8,15 @@ mod wakers;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::io::{AsyncRead, AsyncWriteExt, IoSlice};
 use futures::poll;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
-use mainspring::{LocalRuntime, block_on, spawn, spawn_local};
+use mainspring::{LocalRuntime, spawn, spawn_local};
+use one_thread::block_on;
 use socket2::SockRef;
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};

@@ -4,7 +4,11 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use mainspring::{LocalRuntime, block_on, spawn, spawn_local, yield_now};
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
+use mainspring::{LocalRuntime, spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

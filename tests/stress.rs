@@ -6,10 +6,14 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt};
 use mainspring::time::{sleep, sleep_until};
-use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
+use mainspring::{Handle, LocalRuntime, spawn, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

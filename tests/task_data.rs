@@ -8,9 +8,13 @@
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use mainspring::hooks::{Finish, Hooks, TaskInfo};
 use mainspring::task::{self, Builder, NotInScope};
 use mainspring::{LocalRuntime, spawn, spawn_blocking, spawn_local, task_local, yield_now};
+use one_thread::block_on;
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +34,7 @@ fn tenant() -> Option<u32> {
 #[test]
 fn a_task_knows_its_name_and_nobody_else_does() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             assert_eq!(task::name(), None);
             let named = Builder::new().name("a").spawn(async {
                 let child = spawn(async { task::name() }).await.unwrap();
@@ -111,7 +115,7 @@ fn a_panic_in_the_drop_of_data_hurts_nobody() {
         }
     }
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             for n in 0..3 {
                 let task = Builder::new().name("bomb").data(Bomb).spawn(async move { n });
                 assert_eq!(task.await.unwrap(), n);
@@ -225,7 +229,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 #[test]
 fn tasks_in_turns_see_each_their_own() {
     within(|| {
-        mainspring::block_on(async {
+        block_on(async {
             let tasks: Vec<_> = (0..10)
                 .map(|n| {
                     spawn(ID.scope(n, async move {
@@ -278,7 +282,7 @@ fn a_task_that_ends_inside_another_does_not_see_that_ones_scopes() {
     within(|| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let probe = Probe(seen.clone());
-        mainspring::block_on(async move {
+        block_on(async move {
             let inner = LocalRuntime::builder().build().unwrap();
             drop(inner.spawn_local(async move {
                 let _probe = probe;
@@ -298,7 +302,7 @@ fn a_task_that_ends_inside_another_does_not_see_that_ones_scopes() {
 fn values_that_are_not_send_live_in_local_tasks() {
     within(|| {
         let list = Rc::new(RefCell::new(Vec::new()));
-        mainspring::block_on(async {
+        block_on(async {
             let tasks: Vec<_> = (0..3)
                 .map(|n| {
                     let inner = async move {
@@ -365,7 +369,7 @@ fn a_future_that_moves_between_tasks_and_threads_takes_its_value_along() {
             }
             seen
         }));
-        let mut scoped = mainspring::block_on(async move {
+        let mut scoped = block_on(async move {
             let polled = spawn(async move {
                 assert!(poll(scoped.as_mut()).is_pending());
                 scoped
@@ -445,5 +449,5 @@ fn a_thousand_scopes_nest() {
             below + 1
         }))
     }
-    within(|| assert_eq!(mainspring::block_on(nest(1)), 1_000));
+    within(|| assert_eq!(block_on(nest(1)), 1_000));
 }

@@ -10,9 +10,13 @@ mod wakers;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+#[path = "common/one_thread.rs"]
+mod one_thread;
+
 use futures::channel::oneshot;
 use mainspring::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
-use mainspring::{LocalRuntime, block_on, sim, spawn_local, yield_now};
+use mainspring::{LocalRuntime, sim, spawn_local, yield_now};
+use one_thread::block_on;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;

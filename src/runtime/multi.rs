@@ -4,12 +4,14 @@ use super::free;
 use super::handle::{EnterGuard, Handle};
 use super::local::Leftover;
 use super::multi_builder::Builder;
+use crate::context::{self, Occupied};
 use crate::driver::Clock;
 use crate::offload::ThreadPool;
 use crate::scheduler::workers::Workers;
 use crate::task::JoinHandle;
 use std::fmt;
 use std::future::Future;
+use std::io::Write;
 use std::time::Duration;
 
 /// How long the drop of a runtime waits.
@@ -50,11 +52,12 @@ pub struct Runtime {
     /// Dropped before the pool: what its tasks hold may be what a closure waits for.
     workers: Workers,
     pool: ThreadPool,
+    ended: bool,
 }
 
 impl Runtime {
     pub(super) fn new(workers: Workers, pool: ThreadPool) -> Self {
-        Self { workers, pool }
+        Self { workers, pool, ended: false }
     }
 
     /// The settings, with their defaults.
@@ -126,22 +129,53 @@ impl Runtime {
     /// assert_eq!((left.tasks, left.threads, left.blocking), (1, 1, 0));
     /// # Ok::<(), mainspring::BuildError>(())
     /// ```
-    pub fn shutdown_timeout(self, limit: Duration) -> Leftover {
+    pub fn shutdown_timeout(mut self, limit: Duration) -> Leftover {
         self.shut_down(limit)
     }
 
-    fn shut_down(&self, limit: Duration) -> Leftover {
+    fn shut_down(&mut self, limit: Duration) -> Leftover {
+        self.ended = true;
+        if self.is_inside() {
+            // Who waits here would wait for itself.
+            tell(
+                "a runtime was dropped by a task or closure of its own; it ends in the background",
+            );
+            self.workers.shut_down(Clock::real().now());
+            return Leftover {
+                tasks: 0,
+                threads: 0,
+                blocking: self.pool.finish_for_good(Duration::ZERO),
+            };
+        }
         let clock = Clock::real();
         let deadline = clock.now() + limit;
         let rest = self.workers.shut_down(deadline);
-        let blocking = self.pool.finish(deadline.saturating_duration_since(clock.now()));
+        let left = deadline.saturating_duration_since(clock.now());
+        let blocking = self.pool.finish_for_good(left);
         Leftover { tasks: rest.tasks, threads: rest.threads, blocking }
     }
+
+    /// Whether the present thread works for this runtime.
+    fn is_inside(&self) -> bool {
+        let runtime = self.workers.outside().driver.runtime();
+        let in_pool = || {
+            context::occupied() == Occupied::ByPool
+                && context::current().is_ok_and(|current| current.runtime() == runtime)
+        };
+        context::worker_of(runtime).is_some() || in_pool()
+    }
+}
+
+/// Unlike eprintln!, it does not panic where nobody reads standard error.
+fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "mainspring: {what}");
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.shut_down(DROP_WAIT);
+        if !self.ended {
+            self.shut_down(DROP_WAIT);
+        }
     }
 }
 

@@ -100,6 +100,7 @@ impl Workers {
         for (index, thread) in threads.into_iter().enumerate() {
             if let Err(error) = workers.begin(index, thread, &settings) {
                 workers.shut_down(Clock::real().now() + PATIENCE);
+                workers.homes.retire_from(index);
                 return Err(StartError::Thread(error));
             }
         }
@@ -185,6 +186,12 @@ pub(crate) struct Rest {
 }
 
 impl Homes {
+    /// Retires the homes of the workers from this one on, none of which has begun.
+    fn retire_from(&self, first: usize) {
+        self.of_shards[first..].iter().for_each(|home| home.retire_for_maker());
+        self.pinned[first..].iter().for_each(|home| home.retire_for_maker());
+    }
+
     /// Drops what is queued, until all tasks have ended or `deadline` has come, and ends the drivers.
     fn end(&self, deadline: Instant) {
         self.shards.end();

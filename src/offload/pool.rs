@@ -149,14 +149,14 @@ impl ThreadPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown_timeout(mut self, limit: Duration) -> usize {
-        // The drop must not wait once more.
-        self.patience = Duration::ZERO;
         self.finish(limit)
     }
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
     /// still busy.
-    pub(crate) fn finish(&self, limit: Duration) -> usize {
+    pub(crate) fn finish(&mut self, limit: Duration) -> usize {
+        // The drop must not wait once more.
+        self.patience = Duration::ZERO;
         self.pool.close();
         self.pool.0.crew.wait(limit)
     }

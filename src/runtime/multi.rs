@@ -50,11 +50,13 @@ pub struct Runtime {
     /// Dropped before the pool: what its tasks hold may be what a closure waits for.
     workers: Workers,
     pool: ThreadPool,
+    /// How long the drop waits.
+    patience: Duration,
 }
 
 impl Runtime {
     pub(super) fn new(workers: Workers, pool: ThreadPool) -> Self {
-        Self { workers, pool }
+        Self { workers, pool, patience: DROP_WAIT }
     }
 
     /// The settings, with their defaults.
@@ -126,12 +128,16 @@ impl Runtime {
     /// assert_eq!((left.tasks, left.threads, left.blocking), (1, 1, 0));
     /// # Ok::<(), mainspring::BuildError>(())
     /// ```
-    pub fn shutdown_timeout(self, limit: Duration) -> Leftover {
+    pub fn shutdown_timeout(mut self, limit: Duration) -> Leftover {
+        // The drop must not wait once more.
+        self.patience = Duration::ZERO;
         self.shut_down(limit)
     }
 
-    fn shut_down(&self, limit: Duration) -> Leftover {
+    fn shut_down(&mut self, limit: Duration) -> Leftover {
         let clock = Clock::real();
+        // A closure may wait for the task that is in here, or for one that waits behind it.
+        let limit = if self.workers.are_here() { Duration::ZERO } else { limit };
         let deadline = clock.now() + limit;
         let rest = self.workers.shut_down(deadline);
         let blocking = self.pool.finish(deadline.saturating_duration_since(clock.now()));
@@ -141,7 +147,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.shut_down(DROP_WAIT);
+        self.shut_down(self.patience);
     }
 }
 

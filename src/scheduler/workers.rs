@@ -146,6 +146,11 @@ impl Workers {
         &self.outside
     }
 
+    /// Whether the present thread is one of the workers.
+    pub(crate) fn are_here(&self) -> bool {
+        context::worker_of(self.outside.driver.runtime()).is_some()
+    }
+
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
         self.homes.live_tasks()
@@ -169,7 +174,7 @@ impl Workers {
         self.homes.close();
         self.homes.shards.close();
         // Who is a worker itself would wait for its own end.
-        let here = context::worker_of(self.outside.driver.runtime()).is_some();
+        let here = self.are_here();
         let threads = if here { 0 } else { self.ends.wait(deadline) };
         if !here {
             self.homes.end(deadline);

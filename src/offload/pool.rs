@@ -149,19 +149,14 @@ impl ThreadPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown_timeout(mut self, limit: Duration) -> usize {
-        self.finish_for_good(limit)
-    }
-
-    /// The same for who does not own it.
-    pub(crate) fn finish_for_good(&mut self, limit: Duration) -> usize {
-        // The drop must not wait once more.
-        self.patience = Duration::ZERO;
         self.finish(limit)
     }
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
     /// still busy.
-    fn finish(&self, limit: Duration) -> usize {
+    pub(crate) fn finish(&mut self, limit: Duration) -> usize {
+        // The drop must not wait once more.
+        self.patience = Duration::ZERO;
         self.pool.close();
         self.pool.0.crew.wait(limit)
     }

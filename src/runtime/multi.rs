@@ -141,17 +141,13 @@ impl Runtime {
                 "a runtime was dropped by a task or closure of its own; it ends in the background",
             );
             self.workers.shut_down(Clock::real().now());
-            return Leftover {
-                tasks: 0,
-                threads: 0,
-                blocking: self.pool.finish_for_good(Duration::ZERO),
-            };
+            return Leftover { tasks: 0, threads: 0, blocking: self.pool.finish(Duration::ZERO) };
         }
         let clock = Clock::real();
         let deadline = clock.now() + limit;
         let rest = self.workers.shut_down(deadline);
         let left = deadline.saturating_duration_since(clock.now());
-        let blocking = self.pool.finish_for_good(left);
+        let blocking = self.pool.finish(left);
         Leftover { tasks: rest.tasks, threads: rest.threads, blocking }
     }
 
@@ -162,7 +158,7 @@ impl Runtime {
             context::occupied() == Occupied::ByPool
                 && context::current().is_ok_and(|current| current.runtime() == runtime)
         };
-        context::worker_of(runtime).is_some() || in_pool()
+        self.workers.are_here() || in_pool()
     }
 }
 

@@ -264,12 +264,22 @@ impl Worker {
         let others_search = self.shards.idle.park(self.index, self.searching);
         self.searching = false;
         full_fence();
-        let stays = (others_search || !self.shards.has_work()) && !self.is_done();
+        let stays = self.may_sleep(others_search);
         let turn = if stays { Turn::Sleep } else { Turn::Look };
         self.turn_parked(turn);
         self.fairness.slept(self.now());
         let surplus = self.shard().surplus();
         self.shards.call_for(surplus);
+    }
+
+    /// Whether somebody wakes the worker, which is counted as parked, when it is needed.
+    fn may_sleep(&self, others_search: bool) -> bool {
+        if !self.shards.is_closing() {
+            return others_search || !self.shards.has_work();
+        }
+        // Those who search end when they find no more, and call nobody for that. Only its own tasks
+        // wake one that stays, so one look decides: what comes after it may be done by others.
+        self.pinned.live_tasks() > 0 && !self.shards.has_work()
     }
 
     fn turn_parked(&mut self, turn: Turn) {

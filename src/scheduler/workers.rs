@@ -100,6 +100,7 @@ impl Workers {
         for (index, thread) in threads.into_iter().enumerate() {
             if let Err(error) = workers.begin(index, thread, &settings) {
                 workers.shut_down(Clock::real().now() + PATIENCE);
+                workers.homes.retire_from(index);
                 return Err(StartError::Thread(error));
             }
         }
@@ -145,6 +146,11 @@ impl Workers {
         &self.outside
     }
 
+    /// Whether the present thread is one of the workers.
+    pub(crate) fn are_here(&self) -> bool {
+        context::worker_of(self.outside.driver.runtime()).is_some()
+    }
+
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
         self.homes.live_tasks()
@@ -168,7 +174,7 @@ impl Workers {
         self.homes.close();
         self.homes.shards.close();
         // Who is a worker itself would wait for its own end.
-        let here = context::worker_of(self.outside.driver.runtime()).is_some();
+        let here = self.are_here();
         let threads = if here { 0 } else { self.ends.wait(deadline) };
         if !here {
             self.homes.end(deadline);
@@ -185,6 +191,12 @@ pub(crate) struct Rest {
 }
 
 impl Homes {
+    /// Retires the homes of the workers from this one on, none of which has begun.
+    fn retire_from(&self, first: usize) {
+        self.of_shards[first..].iter().for_each(|home| home.retire_for_maker());
+        self.pinned[first..].iter().for_each(|home| home.retire_for_maker());
+    }
+
     /// Drops what is queued, until all tasks have ended or `deadline` has come, and ends the drivers.
     fn end(&self, deadline: Instant) {
         self.shards.end();

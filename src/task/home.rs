@@ -159,6 +159,11 @@ impl<S: Schedule> Home<S> {
             return;
         }
         debug_assert!(self.head.maker.is_here(), "only the maker retires its home");
+        self.retire_for_maker();
+    }
+
+    /// The same for a home whose maker never begins: by who was to begin it, once.
+    pub(crate) fn retire_for_maker(self: &Arc<Self>) {
         if self.head.cells.retire() == Buried::Last {
             // SAFETY: the count that the cells stood for, and there are no more cells.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });

@@ -1,0 +1,123 @@
+//! A runtime of several workers that cannot be built: the error says why, and nothing is left behind.
+#![cfg(all(target_os = "linux", not(loom)))]
+
+#[path = "common/child.rs"]
+mod child;
+#[path = "common/counting.rs"]
+mod counting;
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use child::alone;
+use counting::{Counting, bytes};
+use mainspring::{Builder, Runtime};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+use watchdog::within;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn entries(of: &str) -> usize {
+    std::fs::read_dir(of).unwrap().count()
+}
+
+/// What the deques that were freed leave behind until their collector comes by.
+const GARBAGE: isize = 64 << 10;
+
+/// Threads, descriptors and bytes that this process has.
+fn held() -> (usize, usize, isize) {
+    (entries("/proc/self/task"), entries("/proc/self/fd"), bytes())
+}
+
+/// Runs `fail` many times, and finds that no more is held than after the first time.
+///
+/// Threads give back what they hold a moment after their end was waited for.
+fn leaves_nothing(fail: impl Fn()) {
+    fail();
+    thread::sleep(Duration::from_millis(100));
+    let (threads, files, allocated) = held();
+    (0..50).for_each(|_| fail());
+    // The watchdog ends this where it is not so.
+    loop {
+        let now = held();
+        if (now.0, now.1) == (threads, files) && now.2 < allocated + GARBAGE {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+        fail();
+    }
+}
+
+#[track_caller]
+fn fails(builder: &Builder, says: &str) {
+    let error = builder.clone().build().map(drop).unwrap_err();
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+#[test]
+fn there_are_no_threads() {
+    // Not one of this size.
+    within(|| {
+        alone("there_are_no_threads", || {
+            let builder = Runtime::builder().worker_threads(4).stack_size(1 << 46);
+            leaves_nothing(|| fails(&builder, "no thread"));
+        });
+    });
+}
+
+#[test]
+fn there_are_not_threads_enough() {
+    within(|| {
+        alone("there_are_not_threads_enough", || {
+            let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = status.split_whitespace().next().unwrap().parse().unwrap();
+            let used = pages * rustix::param::page_size() as u64;
+            // Room for three stacks of this size, or four.
+            const STACK: u64 = 512 << 20;
+            let limit = getrlimit(Resource::As);
+            setrlimit(Resource::As, Rlimit { current: Some(used + 4 * STACK), ..limit }).unwrap();
+            let builder = Runtime::builder().stack_size(STACK as usize);
+            let many = builder.clone().worker_threads(8);
+            leaves_nothing(|| fails(&many, "no thread"));
+            drop(builder.worker_threads(2).build().unwrap());
+        });
+    });
+}
+
+#[test]
+fn there_are_no_descriptors() {
+    within(|| {
+        alone("there_are_no_descriptors", || {
+            let limit = getrlimit(Resource::Nofile);
+            let allow = |files| {
+                setrlimit(Resource::Nofile, Rlimit { current: Some(files), ..limit }).unwrap();
+            };
+            let builder = Runtime::builder().worker_threads(4);
+            // Among them the one that lists them.
+            let used = entries("/proc/self/fd") as u64 - 1;
+            // Three for each worker; there may be gaps in the numbers.
+            for free in 0..10 {
+                leaves_nothing(|| {
+                    allow(used + free);
+                    fails(&builder, "no descriptors");
+                    allow(used + 20);
+                });
+            }
+            let rt = builder.clone().build().unwrap();
+            assert!(rt.block_on(rt.spawn(async { true })).unwrap());
+        });
+    });
+}
+
+#[test]
+fn settings_are_out_of_their_bounds() {
+    let says = |builder: Builder| builder.build().map(drop).unwrap_err().to_string();
+    assert!(says(Runtime::builder().worker_threads(0)).contains("from 1 to 1024"));
+    assert!(says(Runtime::builder().worker_threads(1025)).contains("1025"));
+    assert!(says(Runtime::builder().timer_resolution(Duration::ZERO)).contains("timer_resolution"));
+    assert!(says(Runtime::builder().blocking_threads(0)).contains("setting"));
+    assert!(says(Runtime::builder().blocking_queue(0)).contains("setting"));
+}

@@ -3,14 +3,12 @@
 use crate::numbers::{self, Process};
 use crate::users::{self, Users};
 use http::{Method, StatusCode};
-use mainspring::http::{
-    Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router,
-};
+use mainspring::http::{Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router};
 use mainspring::time::sleep;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What the routes are, for `--help`.

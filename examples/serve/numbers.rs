@@ -11,7 +11,6 @@ use std::time::Instant;
 /// What is told of the process beside what it does.
 pub(crate) struct Process {
     pub(crate) server: OnceLock<ServerHandle>,
-    pub(crate) workers: usize,
     /// How many descriptors it may have; nothing where there is no limit.
     pub(crate) descriptors: Option<u64>,
     pub(crate) start: Instant,
@@ -42,7 +41,6 @@ pub(crate) fn routes(routes: Counting, process: &Arc<Process>) -> Counting {
             Handle::current().blocking().in_use().to_string()
         })
 }
-
 
 /// What is there, and how often each bound was met.
 fn performance(metrics: &ServerMetrics) -> BTreeMap<&'static str, u64> {
@@ -75,7 +73,6 @@ fn performance(metrics: &ServerMetrics) -> BTreeMap<&'static str, u64> {
     ])
 }
 
-
 /// What `/system-info` answers.
 #[derive(Serialize)]
 struct SystemInfo {
@@ -104,12 +101,13 @@ struct Blocking {
 
 impl SystemInfo {
     fn read(process: &Process, server: &ServerHandle) -> Self {
-        let blocking = Handle::current().blocking();
+        let runtime = Handle::current();
+        let blocking = runtime.blocking();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime_ms: process.start.elapsed().as_millis(),
-            workers: process.workers,
+            workers: runtime.workers(),
             cpus: std::thread::available_parallelism().ok().map(usize::from),
             connections: server.connections(),
             accepted: server.accepted(),

@@ -3,7 +3,7 @@
 use super::State;
 use super::accept::{accept_the_rest, accept_until_stopped};
 use super::serve::{Deal, Dealer};
-use crate::context;
+use crate::context::{self, Runs};
 use crate::group::try_join_all;
 use crate::http::counters::Count;
 use crate::net::TcpListener;
@@ -50,7 +50,7 @@ impl Listeners {
     pub(super) fn open(first: Listener) -> io::Result<Self> {
         let Ok(current) = context::current() else { return Ok(Self::Here(first)) };
         let workers = current.spawn.workers();
-        if workers == 1 && current.runs_tasks {
+        if workers == 1 && current.runs != Runs::Nothing {
             return Ok(Self::Here(first));
         }
         let state = Arc::clone(&first.state);

@@ -131,23 +131,18 @@ impl TcpListener {
         self.source.poll_io(Direction::Read, cx, accept)
     }
 
-    /// Accepts the next connection, once there seems to be one and `admit` has a place for it;
-    /// `None` where it has none. No place is held while nobody is there.
+    /// Calls `attempt`, which is to [`try_accept`](Self::try_accept), when there may be a connection,
+    /// until it does not say `WouldBlock`.
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept).
+    /// That of `attempt`.
     #[cfg(feature = "http")]
-    pub(crate) async fn accept_into<P>(
+    pub(crate) async fn accept_by<R>(
         &self,
-        mut admit: impl FnMut() -> Option<P>,
-    ) -> io::Result<Option<(TcpStream, P)>> {
-        let attempt = |listener: &_| {
-            let Some(place) = admit() else { return Ok((None, Moved::Some)) };
-            let ((stream, _peer), moved) = accept(listener)?;
-            Ok((Some((stream, place)), moved))
-        };
-        self.source.io(Direction::Read, attempt).await
+        mut attempt: impl FnMut(&Self) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.io(Direction::Read, |_| Ok((attempt(self)?, Moved::Some))).await
     }
 
     /// Accepts the next connection, if the kernel has one now.
@@ -156,8 +151,10 @@ impl TcpListener {
     ///
     /// As [`accept`](Self::accept), and `WouldBlock` if there is none.
     #[cfg(feature = "http")]
+    #[inline]
     pub(crate) fn try_accept(&self) -> io::Result<TcpStream> {
-        accept(self.source.get()).map(|((stream, _peer), _moved)| stream)
+        let (stream, _peer) = self.source.get().accept()?;
+        Ok(TcpStream::from_nonblocking(stream.into()))
     }
 
     /// The address at which it listens.

@@ -7,6 +7,7 @@ use crate::coop;
 use crate::http::afterwork::before;
 use crate::http::gate::Place;
 use crate::net::TcpListener;
+use crate::primitives::Ordering;
 use crate::time::sleep;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -25,7 +26,8 @@ const QUEUE: usize = 4_096;
 
 /// Accepts, each into a place of its own.
 ///
-/// While nobody is there it holds none: others may accept at other sockets, and need the last one.
+/// Where there are several sockets, none is held while nobody is there: who comes to another socket may
+/// need the last one.
 pub(super) async fn accept_until_stopped(
     listener: &Listener,
     state: &Arc<State>,
@@ -33,11 +35,22 @@ pub(super) async fn accept_until_stopped(
 ) -> io::Result<()> {
     let counters = &state.shared.counters;
     let mut stop = pin!(state.stop.wait());
-    // One that was waited for.
+    let alone = state.listeners.load(Ordering::Relaxed) == 1;
     let mut place = None;
     loop {
-        let admit = || place.take().or_else(|| state.places.enter_now());
-        match until(stop.as_mut(), listener.socket.accept_into(admit)).await {
+        let attempt = |socket: &TcpListener| {
+            let Some(free) = place.take().or_else(|| state.places.enter_now()) else {
+                return Ok(None);
+            };
+            match socket.try_accept() {
+                Ok(stream) => Ok(Some((stream, free))),
+                Err(error) => {
+                    place = alone.then_some(free);
+                    Err(error)
+                }
+            }
+        };
+        match until(stop.as_mut(), listener.socket.accept_by(attempt)).await {
             None => break,
             Some(Ok(Some((stream, place)))) => begin(listener, stream, place, &mut dealer)?,
             Some(Ok(None)) => {

@@ -63,7 +63,7 @@ pub struct Server {
 struct State {
     service: Arc<dyn Service>,
     shared: Arc<Shared>,
-    /// One place for each connection.
+    /// One place for each connection, and where there is one socket, one for the next.
     places: Arc<Gate>,
     /// How many of the places are connections, and not about to be.
     open: Tally,

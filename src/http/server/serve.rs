@@ -61,6 +61,7 @@ impl Dealer {
 }
 
 /// Gives a connection to a task of its own.
+#[inline]
 pub(super) fn begin(
     listener: &Listener,
     stream: TcpStream,
@@ -71,14 +72,27 @@ pub(super) fn begin(
     // Answers are written whole; waiting for more of them would only delay the last. A peer that
     // is gone already is found out by the first read.
     let _ = stream.set_nodelay(true);
-    let current = context::current().map_err(|_| crate::reactor::NoReactor)?;
     let place = Open::new(Arc::clone(&listener.state), place);
-    let (connection, origin) = (serve(stream, place), Location::caller());
-    drop(match dealer.next() {
-        None => task::spawn(&*current.spawn, connection, origin),
-        Some(shard) => task::spawn_on(&*current.spawn, shard, connection, origin)
-            .unwrap_or_else(|none| task::spawn(&*current.spawn, none.0, origin)),
-    });
+    match dealer.next() {
+        None => spawn(stream, place),
+        Some(shard) => spawn_there(shard, stream, place),
+    }
+}
+
+fn spawn(stream: TcpStream, place: Open) -> io::Result<()> {
+    let current = context::current().map_err(|_| crate::reactor::NoReactor)?;
+    drop(task::spawn(&*current.spawn, serve(stream, place), Location::caller()));
+    Ok(())
+}
+
+/// By a task there that spawns in its turn: so the code of a connection exists once.
+#[cold]
+fn spawn_there(shard: usize, stream: TcpStream, place: Open) -> io::Result<()> {
+    let current = context::current().map_err(|_| crate::reactor::NoReactor)?;
+    // A task has a runtime.
+    let spawns = async { drop(spawn(stream, place)) };
+    let task = task::spawn_on(&*current.spawn, shard, spawns, Location::caller());
+    drop(task.unwrap_or_else(|none| task::spawn(&*current.spawn, none.0, Location::caller())));
     Ok(())
 }
 

@@ -27,6 +27,7 @@
 //! A late event for a descriptor that was closed meanwhile finds a slot with another generation,
 //! and is dropped.
 
+mod bound;
 mod poller;
 mod readiness;
 mod registration;

@@ -1,10 +1,11 @@
 //! One descriptor: what is known of it, who waits for it, and who watches it.
 
 use super::NoReactor;
+use super::bound::Bound;
 use super::readiness::{Direction, News, Readiness, Seen};
 use super::slots::{Reactor, SlotKey};
 use super::waiters::{WaitKey, Waiters};
-use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::primitives::{AtomicUsize, Mutex, Ordering};
 use crate::util::WakeList;
 use mio::Interest;
 use std::io;
@@ -44,44 +45,6 @@ struct Binding {
     reactor: Arc<Reactor>,
     key: SlotKey,
     interest: Interest,
-}
-
-/// What the binding says, for who waits again and wants it as it is: which runtime's reactor watches,
-/// and in which directions, or 0. Written under the lock of the binding, read without.
-///
-/// Who reads it just before it changes is told all the same: a binding moves with all that it is to
-/// watch for, and where it cannot, SHUTDOWN is set, which is looked at afterwards under the lock of
-/// the waiters.
-#[derive(Debug, Default)]
-struct Bound(AtomicU64);
-
-impl Bound {
-    #[inline]
-    fn directions(interest: Interest) -> u64 {
-        u64::from(interest.is_readable()) << 1 | u64::from(interest.is_writable())
-    }
-
-    /// Whether nothing need be changed for who waits in a runtime, or in none.
-    #[inline]
-    fn suffices(&self, wanted: Interest, current: Option<&Arc<Reactor>>) -> bool {
-        if Reactor::REARMS {
-            return false;
-        }
-        let word = self.0.load(Ordering::Acquire);
-        let wanted = Self::directions(wanted);
-        let here = current.is_none_or(|now| now.runtime().get() == word >> 2);
-        here && word & wanted == wanted
-    }
-
-    fn note(&self, reactor: &Reactor, interest: Interest) {
-        // Numbers of runtimes are given one after the other, and never have as many bits.
-        let word = reactor.runtime().get() << 2 | Self::directions(interest);
-        self.0.store(word, Ordering::Release);
-    }
-
-    fn forget(&self) {
-        self.0.store(0, Ordering::Release);
-    }
 }
 
 impl Registration {
@@ -234,8 +197,8 @@ impl Registration {
     ) -> io::Result<()> {
         let mut binding = self.binding.lock();
         if let Some(bound) = &mut *binding {
-            let elsewhere = current.is_some_and(|now| now.runtime() != bound.reactor.runtime());
-            if !elsewhere && !self.readiness.is_shut_down() {
+            let moves = current.is_some_and(|now| self.bound.moves_to(now, &bound.reactor));
+            if !moves && !self.readiness.is_shut_down() {
                 let interest = bound.interest | wanted;
                 if interest != bound.interest || Reactor::REARMS {
                     bound.reactor.reregister(fd, bound.key, interest)?;

@@ -4,7 +4,7 @@ use super::poller::{Alarm, EVENTS, Poller};
 use super::readiness::News;
 use super::registration::Registration;
 use super::{Forked, NoReactor};
-use crate::primitives::{Generation, Mutex};
+use crate::primitives::{Generation, Mutex, unique_id};
 use crate::util::WakeList;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -27,6 +27,8 @@ const WAKE: Token = Token(usize::MAX);
 #[derive(Debug)]
 pub(crate) struct Reactor {
     runtime: NonZeroU64,
+    /// Its own, among all reactors.
+    number: NonZeroU64,
     born: Generation,
     registry: Registry,
     slots: Mutex<Slots>,
@@ -84,7 +86,8 @@ impl Reactor {
         let (poller, registry, alarm) = Poller::new(WAKE)?;
         let slots = Mutex::new(Slots::default());
         let born = Generation::watch();
-        Ok((Arc::new(Self { runtime, born, registry, slots }), poller, alarm))
+        let number = unique_id();
+        Ok((Arc::new(Self { runtime, number, born, registry, slots }), poller, alarm))
     }
 
     /// What is ready while an event waits to be taken.
@@ -116,7 +119,14 @@ impl Reactor {
         if self.born.is_over() { Err(Forked) } else { Ok(()) }
     }
 
+    /// Its own number.
+    #[inline]
+    pub(super) fn number(&self) -> NonZeroU64 {
+        self.number
+    }
+
     /// The number of the runtime that it belongs to.
+    #[inline]
     pub(super) fn runtime(&self) -> NonZeroU64 {
         self.runtime
     }

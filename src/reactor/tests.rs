@@ -325,3 +325,48 @@ fn a_new_waker_takes_the_place_of_the_old_one() {
     on.turn();
     assert_eq!((first.count(), second.count()), (0, 1));
 }
+
+/// The reactors of one runtime: a descriptor follows who waits for it, but not at once.
+#[test]
+fn a_descriptor_follows_whoever_waits_for_it_again_and_again() {
+    let (mut first, mut second) = (Turned::new(1), Turned::new(1));
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let registration = Registration::new();
+    let (counter, waker) = Counter::new();
+    let mut waits = 0;
+    let mut wait_at = |reactor: &Arc<Reactor>| {
+        if let Some(seen) = registration.look(Direction::Read) {
+            registration.disprove(Direction::Read, seen);
+        }
+        let mut cx = Context::from_waker(&waker);
+        let (fd, key) = (socket.as_fd(), &mut WaitKey::Poll);
+        assert!(
+            registration.poll_wait(fd, Direction::Read, Some(reactor), key, &mut cx).is_pending()
+        );
+        waits += 1;
+        waits
+    };
+    wait_at(&first.reactor);
+    for _ in 0..8 {
+        wait_at(&second.reactor);
+    }
+    peer.write_all(b"1").unwrap();
+    assert_eq!((second.turn(), first.turn()), (0, 1), "it stays");
+    wait_at(&first.reactor);
+    for _ in 0..8 {
+        wait_at(&second.reactor);
+    }
+    wait_at(&first.reactor);
+    wait_at(&second.reactor);
+    peer.write_all(b"2").unwrap();
+    assert_eq!((second.turn(), first.turn()), (0, 1), "a wait at home starts anew");
+    for _ in 0..9 {
+        wait_at(&second.reactor);
+    }
+    // Bound anew, the kernel tells again what was there.
+    second.turn();
+    peer.write_all(b"3").unwrap();
+    assert_eq!((first.turn(), second.turn()), (0, 1), "it has moved");
+    assert!(counter.count() >= 3);
+    registration.unbind(socket.as_fd());
+}

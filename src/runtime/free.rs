@@ -1,6 +1,6 @@
 //! Functions that find their runtime by themselves.
 
-use super::local::LocalRuntime;
+use super::multi::Runtime;
 use crate::context::{self, Occupied, Runs};
 use crate::driver::Driver;
 use crate::task::{self, JoinHandle, NoSuchShard};
@@ -9,14 +9,15 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Runs `future` on a runtime made for it, and ends that when the future is ready.
+/// Runs `future` on a [`Runtime`] made for it, with the default settings, and ends that when the future
+/// is ready.
 ///
-/// Tasks that still live then are cancelled.
+/// Tasks that still live then are cancelled; see [`Runtime`] for how long that is waited for. What only
+/// wants one thread makes a [`LocalRuntime`](crate::LocalRuntime).
 ///
 /// # Panics
 ///
-/// If `future` does, if no runtime can be built, or inside a runtime; see
-/// [`LocalRuntime::block_on`].
+/// If `future` does, if no runtime can be built, or inside a runtime; see [`Runtime::block_on`].
 ///
 /// # Examples
 ///
@@ -25,7 +26,7 @@ use std::task::{Context, Poll};
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    match LocalRuntime::builder().build() {
+    match Runtime::builder().build() {
         Ok(runtime) => runtime.block_on(future),
         Err(error) => panic!("block_on could not build a runtime: {error}"),
     }
@@ -63,11 +64,11 @@ where
     }
 }
 
-/// Makes `future`, which need not be `Send`, a task of the [`LocalRuntime`] of this thread.
+/// Makes `future`, which need not be `Send`, a task of the [`LocalRuntime`](crate::LocalRuntime) of this thread.
 ///
 /// # Panics
 ///
-/// Outside the `block_on` and the tasks of a `LocalRuntime`; use [`LocalRuntime::spawn_local`]
+/// Outside the `block_on` and the tasks of a `LocalRuntime`; use [`LocalRuntime::spawn_local`](crate::LocalRuntime::spawn_local)
 /// there.
 ///
 /// # Examples
@@ -75,11 +76,13 @@ where
 /// ```
 /// use std::rc::Rc;
 ///
-/// # mainspring::block_on(async {
-/// let shared = Rc::new(3);
-/// let task = mainspring::spawn_local(async move { *shared });
-/// assert_eq!(task.await.unwrap(), 3);
-/// # });
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// rt.block_on(async {
+///     let shared = Rc::new(3);
+///     let task = mainspring::spawn_local(async move { *shared });
+///     assert_eq!(task.await.unwrap(), 3);
+/// });
+/// # Ok::<(), mainspring::BuildError>(())
 /// ```
 #[inline]
 #[track_caller]
@@ -103,7 +106,7 @@ where
 /// it that stays on that worker's thread.
 ///
 /// So the future need not be `Send`; what makes it must be. Workers are numbered from 0; a
-/// [`LocalRuntime`] has one, number 0. If the worker is busy with a poll that takes long, the task
+/// [`LocalRuntime`](crate::LocalRuntime) has one, number 0. If the worker is busy with a poll that takes long, the task
 /// waits, as nobody else can run it: what need not stay is better spawned by [`spawn`].
 ///
 /// # Errors
@@ -149,7 +152,10 @@ where
     }
 }
 
-/// Lets all that is ready run before the caller goes on.
+/// Lets others run before the caller goes on: a task goes behind all that are ready on its thread.
+///
+/// The root of a [`Runtime::block_on`](crate::Runtime::block_on) has its thread for itself, and goes on
+/// at once.
 ///
 /// # Panics
 ///
@@ -162,11 +168,13 @@ where
 /// # Examples
 ///
 /// ```
-/// # mainspring::block_on(async {
-/// let task = mainspring::spawn(async {});
-/// mainspring::yield_now().await;
-/// assert!(task.is_finished());
-/// # });
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// rt.block_on(async {
+///     let task = mainspring::spawn(async {});
+///     mainspring::yield_now().await;
+///     assert!(task.is_finished());
+/// });
+/// # Ok::<(), mainspring::BuildError>(())
 /// ```
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }

@@ -4,17 +4,20 @@
 //! its limit is its own.
 #![cfg(all(target_os = "linux", not(loom)))]
 
-use mainspring::http::{Request, Router, Server};
+use mainspring::Runtime;
+use mainspring::http::{Request, Router, RunError, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const CHILD: &str = "MAINSPRING_TEST_SERVER";
 const WATCHDOG: Duration = Duration::from_secs(20);
 
-/// Descriptors that the server may have: those it starts with, and a few for connections.
+/// Descriptors that the server may have on one thread: those it starts with, and a few for connections;
+/// twice as many with three workers.
 const DESCRIPTORS: u64 = 24;
 
 struct KillOnDrop(Child);
@@ -26,13 +29,28 @@ impl Drop for KillOnDrop {
     }
 }
 
-fn serve() {
+/// The runtimes that the server runs on.
+const LOCAL: &str = "local";
+const THREE_WORKERS: &str = "three workers";
+
+fn allow_descriptors(count: u64) {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), ..limit }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(count), ..limit }).unwrap();
+}
+
+/// What the child does.
+fn serve(runtime: &str) {
     let app = Router::new().get("/", |_req: Request| async { "hello" });
     let server = Server::builder().addr("127.0.0.1:0").build(app).unwrap();
     println!("\nlistening on {}", server.local_addr());
-    mainspring::block_on(server.run()).unwrap();
+    if runtime == LOCAL {
+        allow_descriptors(DESCRIPTORS);
+        mainspring::block_on(server.run()).unwrap();
+    } else {
+        let rt = Runtime::builder().worker_threads(3).build().unwrap();
+        allow_descriptors(2 * DESCRIPTORS);
+        rt.block_on(server.run()).unwrap();
+    }
 }
 
 fn get(stream: &mut TcpStream) {
@@ -55,12 +73,18 @@ fn cpu_time(child: &Child) -> Duration {
 
 #[test]
 fn a_server_without_descriptors_serves_on_and_recovers() {
-    if std::env::var_os(CHILD).is_some() {
-        return serve();
+    if let Ok(runtime) = std::env::var(CHILD) {
+        return serve(&runtime);
     }
+    for runtime in [LOCAL, THREE_WORKERS] {
+        recovers(runtime);
+    }
+}
+
+fn recovers(runtime: &str) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
+        .args(["--nocapture", "--test-threads=1", "a_server_without_descriptors"])
+        .env(CHILD, runtime)
         .stdout(Stdio::piped())
         .stdin(Stdio::null())
         .spawn()
@@ -73,7 +97,7 @@ fn a_server_without_descriptors_serves_on_and_recovers() {
     let mut first = TcpStream::connect(&addr).unwrap();
     get(&mut first);
     // More than the server can accept; those beyond wait in the kernel.
-    let others: Vec<_> = (0..2 * DESCRIPTORS).map(|_| TcpStream::connect(&addr).unwrap()).collect();
+    let others: Vec<_> = (0..4 * DESCRIPTORS).map(|_| TcpStream::connect(&addr).unwrap()).collect();
     let (before, start) = (cpu_time(&child.0), Instant::now());
     for _ in 0..20 {
         get(&mut first);
@@ -85,4 +109,32 @@ fn a_server_without_descriptors_serves_on_and_recovers() {
     let mut last = TcpStream::connect(&addr).unwrap();
     get(&mut last);
     get(&mut first);
+}
+
+#[test]
+fn a_worker_without_a_socket_is_an_error() {
+    if std::env::var_os(CHILD).is_none() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--test-threads=1", "a_worker_without_a_socket"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        return assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    }
+    let rt = Runtime::builder().worker_threads(3).build().unwrap();
+    let server = Server::builder().addr("127.0.0.1:0").build(Router::new()).unwrap();
+    let (addr, handle) = (server.local_addr(), server.handle());
+    let next = std::fs::File::open("/dev/null").unwrap();
+    // One more, and not two.
+    allow_descriptors(u64::try_from(next.as_raw_fd()).unwrap() + 1);
+    drop(next);
+    let error = rt.block_on(server.run()).unwrap_err();
+    match &error {
+        RunError::Listen { addr: told, source } => {
+            assert_eq!((*told, source.raw_os_error()), (addr, Some(libc::EMFILE)));
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(handle.metrics().listeners, 0);
+    assert!(TcpStream::connect(addr).is_err());
 }

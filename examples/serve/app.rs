@@ -1,16 +1,14 @@
 //! The routes.
 
+use crate::numbers::{self, Process};
+use crate::users::{self, Users};
 use http::{Method, StatusCode};
-use mainspring::Handle;
-use mainspring::http::{
-    Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router, ServerHandle,
-    ServerMetrics,
-};
+use mainspring::http::{Cors, CorsError, Error, IntoResponse, Json, Request, Response, Router};
 use mainspring::time::sleep;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What the routes are, for `--help`.
@@ -36,7 +34,8 @@ POST /background-task           answers at once, and works after the answer
 GET  /async-task                three tasks side by side
 GET  /bulk-operation?count=     so many tasks, ten at once, at most 10000
 GET  /key/{item}                whether the item is known; for every origin
-GET  /performance               what the server does, in numbers";
+GET  /performance               what the server does, in numbers
+GET  /system-info               the process: workers, CPUs, memory, descriptors, pools";
 
 /// The most CPU time that one request may ask for.
 const MAX_SPIN_MS: u64 = 60_000;
@@ -44,32 +43,19 @@ const MAX_SPIN_MS: u64 = 60_000;
 const MAX_WAIT_MS: u64 = 3_600_000;
 /// The most tasks that one request may ask for.
 const MAX_BULK: u64 = 10_000;
-/// The most users that are kept.
-const MAX_USERS: usize = 100_000;
 
 /// What handlers reach beside their request.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Handles {
-    pub(crate) server: Arc<OnceLock<ServerHandle>>,
+    pub(crate) process: Arc<Process>,
     seen: Arc<AtomicU64>,
-    users: Arc<Mutex<Users>>,
+    users: Users,
 }
 
-#[derive(Default)]
-struct Users {
-    last_id: u64,
-    by_id: BTreeMap<u64, User>,
-}
-
-#[derive(Clone, Serialize)]
-struct User {
-    id: u64,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct NewUser {
-    name: String,
+impl Handles {
+    pub(crate) fn new(process: Process) -> Self {
+        Self { process: Arc::new(process), seen: Arc::default(), users: Users::default() }
+    }
 }
 
 /// What handlers that only wait or block answer.
@@ -90,7 +76,7 @@ struct Count {
 }
 
 /// Routes whose handlers count the requests that reach them.
-struct Counting {
+pub(crate) struct Counting {
     router: Router,
     seen: Arc<AtomicU64>,
 }
@@ -100,7 +86,7 @@ impl Counting {
         Self { router: Router::new(), seen: own.seen.clone() }
     }
 
-    fn on<H, Fut>(mut self, method: Method, pattern: &str, handler: H) -> Self
+    pub(crate) fn on<H, Fut>(mut self, method: Method, pattern: &str, handler: H) -> Self
     where
         H: Fn(Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
@@ -113,7 +99,7 @@ impl Counting {
         self
     }
 
-    fn get<H, Fut>(self, pattern: &str, handler: H) -> Self
+    pub(crate) fn get<H, Fut>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
@@ -134,7 +120,7 @@ impl Counting {
         self
     }
 
-    fn post<H, Fut>(self, pattern: &str, handler: H) -> Self
+    pub(crate) fn post<H, Fut>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
@@ -178,13 +164,13 @@ pub(crate) fn routes(own: &Handles) -> Result<Router, CorsError> {
             let count = bounded("count", req.query::<Count>()?.count, MAX_BULK)?;
             bulk(count).await
         });
-    let all = numbers(threads(users(in_the_pool(counting), own)), own);
+    let all = numbers::routes(users::routes(in_the_pool(counting), &own.users), &own.process);
     Ok(all.router.merge(keys(own)?))
 }
 
 /// The routes that only tell numbers.
 pub(crate) fn admin(own: &Handles) -> Router {
-    numbers(threads(Counting::new(own)), own).router
+    numbers::routes(Counting::new(own), &own.process).router
 }
 
 /// Handlers that block, where they may.
@@ -210,18 +196,6 @@ fn in_the_pool(routes: Counting) -> Counting {
         })
         .get("/test/sync_async", |req: Request| offloaded(req, "test/sync_async"))
         .get("/test/sync_async_fastapi", |req: Request| offloaded(req, "test/sync_async_fastapi"))
-}
-
-/// Threads of the pool.
-fn threads(routes: Counting) -> Counting {
-    routes
-        .get("/get_available_threads", |_req: Request| async {
-            let blocking = Handle::current().blocking();
-            (blocking.limit().saturating_sub(blocking.in_use())).to_string()
-        })
-        .get("/get_active_threads", |_req: Request| async {
-            Handle::current().blocking().in_use().to_string()
-        })
 }
 
 fn pauses(endpoint: &'static str, index: Option<u64>, ms: u64) -> Json<Answer> {
@@ -265,7 +239,7 @@ fn bounded(name: &str, value: u64, most: u64) -> Result<u64, Error> {
     Ok(value)
 }
 
-fn internal(error: impl std::fmt::Display) -> Error {
+pub(crate) fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
@@ -305,66 +279,6 @@ async fn bulk(count: u64) -> Result<Json<BTreeMap<&'static str, u64>>, Error> {
     Ok(Json(BTreeMap::from([("done", done)])))
 }
 
-fn users(routes: Counting, own: &Handles) -> Counting {
-    fn missing() -> Error {
-        Error::new(StatusCode::NOT_FOUND, "there is no user of this id")
-    }
-    fn with<T>(own: &Handles, f: impl FnOnce(&mut Users) -> T) -> T {
-        f(&mut own.users.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-    let [list, create, read, update, delete] = std::array::from_fn(|_| own.clone());
-    routes
-        .get("/users", move |_req: Request| {
-            let all: Vec<User> = with(&list, |users| users.by_id.values().cloned().collect());
-            async { Json(all) }
-        })
-        .post("/users", move |mut req: Request| {
-            let own = create.clone();
-            async move {
-                let NewUser { name } = req.json().await?;
-                let user = with(&own, |users| {
-                    if users.by_id.len() >= MAX_USERS {
-                        return Err(Error::new(StatusCode::INSUFFICIENT_STORAGE, "too many users"));
-                    }
-                    users.last_id += 1;
-                    let user = User { id: users.last_id, name };
-                    users.by_id.insert(user.id, user.clone());
-                    Ok(user)
-                })?;
-                Ok::<_, Error>((StatusCode::CREATED, Json(user)))
-            }
-        })
-        .get("/users/{id}", move |req: Request| {
-            let own = read.clone();
-            async move {
-                let id = req.param("id")?;
-                let found = with(&own, |users| users.by_id.get(&id).cloned());
-                found.map(Json).ok_or_else(missing)
-            }
-        })
-        .on(Method::PUT, "/users/{id}", move |mut req: Request| {
-            let own = update.clone();
-            async move {
-                let id = req.param("id")?;
-                let NewUser { name } = req.json().await?;
-                let changed = with(&own, |users| {
-                    let user = users.by_id.get_mut(&id)?;
-                    user.name = name;
-                    Some(user.clone())
-                });
-                changed.map(Json).ok_or_else(missing)
-            }
-        })
-        .on(Method::DELETE, "/users/{id}", move |req: Request| {
-            let own = delete.clone();
-            async move {
-                let id: u64 = req.param("id")?;
-                let gone = with(&own, |users| users.by_id.remove(&id));
-                gone.map(|_| StatusCode::NO_CONTENT).ok_or_else(missing)
-            }
-        })
-}
-
 /// Membership of a key, for pages of every origin.
 fn keys(own: &Handles) -> Result<Router, CorsError> {
     const KNOWN: [&str; 4] = ["apple", "banana", "cherry", "damson"];
@@ -380,47 +294,6 @@ fn keys(own: &Handles) -> Result<Router, CorsError> {
         Ok::<_, Error>(Json(Known { item, known }))
     });
     Ok(routes.router.layer(cors))
-}
-
-fn numbers(routes: Counting, own: &Handles) -> Counting {
-    let server = own.server.clone();
-    routes.get("/performance", move |_req: Request| {
-        let metrics = server.get().map(ServerHandle::metrics);
-        async move {
-            let metrics = metrics.ok_or_else(|| internal("the server is not known yet"))?;
-            Ok::<_, Error>(Json(performance(&metrics)))
-        }
-    })
-}
-
-/// What is there, and how often each bound was met.
-fn performance(metrics: &ServerMetrics) -> BTreeMap<&'static str, u64> {
-    BTreeMap::from([
-        ("connections", metrics.connections as u64),
-        ("in_flight", metrics.in_flight as u64),
-        ("waiting", metrics.waiting as u64),
-        ("afterwork", metrics.afterwork as u64),
-        ("served", metrics.served),
-        ("accept_pauses", metrics.accept_pauses),
-        ("accept_rests", metrics.accept_rests),
-        ("waited", metrics.waited),
-        ("refused", metrics.refused),
-        ("refused_at_once", metrics.refused_at_once),
-        ("refused_after_wait", metrics.refused_after_wait),
-        ("rejected_malformed", metrics.rejected_malformed),
-        ("rejected_target", metrics.rejected_target),
-        ("rejected_head", metrics.rejected_head),
-        ("rejected_body", metrics.rejected_body),
-        ("timed_out", metrics.timed_out),
-        ("timed_out_head", metrics.timed_out_head),
-        ("timed_out_body", metrics.timed_out_body),
-        ("timed_out_write", metrics.timed_out_write),
-        ("timed_out_idle", metrics.timed_out_idle),
-        ("max_requests_reached", metrics.max_requests_reached),
-        ("read_ahead_pauses", metrics.read_ahead_pauses),
-        ("cut_off", metrics.cut_off),
-        ("afterwork_cut_off", metrics.afterwork_cut_off),
-    ])
 }
 
 /// Uses `time` of the CPU, however long that takes.

@@ -7,15 +7,19 @@
 #![allow(clippy::disallowed_types)]
 
 mod app;
+mod numbers;
 mod options;
+mod users;
 
 use mainspring::http::{Drained, Server};
+use numbers::Process;
 use options::{Command, Options};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args().skip(1)) {
@@ -40,11 +44,12 @@ fn main() -> ExitCode {
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = raise_descriptor_limit();
-    let own = app::Handles::default();
+    let process = Process { server: OnceLock::new(), descriptors, start: Instant::now() };
+    let own = app::Handles::new(process);
     let runtime = options.runtime.blocking_niceness(options.niceness).build()?;
     let server = options.server.build(app::routes(&own)?)?;
     let handle = server.handle();
-    own.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
+    own.process.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for (count, _signal) in signals.forever().enumerate() {
@@ -55,8 +60,8 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     tell(format_args!("listening on http://{}", server.local_addr()));
-    let blocking = runtime.handle().blocking();
-    let bounds = options::describe(&server.handle().bounds(), &blocking, options.niceness);
+    let bounds = options::describe(&runtime.handle(), &server.handle().bounds(), options.niceness);
+    let descriptors = descriptors.map_or_else(|| "unlimited".to_owned(), |count| count.to_string());
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
     let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
     let admin = admin.transpose()?;
@@ -83,14 +88,13 @@ fn tell(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Allows as many descriptors as the system does, and tells how many that is.
-fn raise_descriptor_limit() -> String {
+/// Allows as many descriptors as the system does, and tells how many that is, if it is a number.
+fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let current = match setrlimit(Resource::Nofile, raised) {
+    match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
-    };
-    current.map_or_else(|| "unlimited".to_owned(), |count| count.to_string())
+    }
 }

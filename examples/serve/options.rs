@@ -1,8 +1,7 @@
 //! What the command line says.
 
 use mainspring::http::{Bounds, Server, ServerBuilder};
-use mainspring::offload::BlockingLimits;
-use mainspring::{LocalBuilder, LocalRuntime};
+use mainspring::{Builder, Handle, Runtime};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +10,9 @@ const USAGE: &str = "\
 A small HTTP server on mainspring.
 
   --addr HOST:PORT       where to listen; port 0 asks for a free one (127.0.0.1:8080)
-  --admin HOST:PORT      where /performance and the thread counts are served too, beside all bounds
+  --workers N            threads that serve, each with a listening socket (the CPUs it may use)
+  --admin HOST:PORT      where /performance, /system-info and the thread counts are served too, beside
+                         all bounds
   --grace SECONDS        how long connections may take to end after Ctrl-C or TERM (10)
   --help                 this text
 
@@ -42,7 +43,7 @@ once.
 /// The settings.
 pub(crate) struct Options {
     pub(crate) server: ServerBuilder,
-    pub(crate) runtime: LocalBuilder,
+    pub(crate) runtime: Builder,
     /// For the threads of the runtime's pool.
     pub(crate) niceness: u8,
     pub(crate) grace: Duration,
@@ -60,7 +61,7 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
     let mut given = given.into_iter();
     let mut options = Options {
         server: Server::builder(),
-        runtime: LocalRuntime::builder(),
+        runtime: Runtime::builder(),
         niceness: 10,
         grace: Duration::from_secs(10),
         admin: None,
@@ -96,6 +97,10 @@ pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Command, 
                 options.runtime = options.runtime.blocking_queue(number(&name, &value()?)?);
                 server
             }
+            "--workers" => {
+                options.runtime = options.runtime.worker_threads(number(&name, &value()?)?);
+                server
+            }
             "--admin" => {
                 options.admin = Some(value()?);
                 server
@@ -123,17 +128,19 @@ fn seconds(name: &str, value: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| format!("{name} {value}: {error}"))
 }
 
-/// The bounds that hold, in one line.
-pub(crate) fn describe(bounds: &Bounds, blocking: &BlockingLimits, niceness: u8) -> String {
+/// What there is and the bounds that hold, in one line.
+pub(crate) fn describe(runtime: &Handle, bounds: &Bounds, niceness: u8) -> String {
+    let blocking = runtime.blocking();
     let requests = match bounds.max_requests {
         u64::MAX => "any number of".to_owned(),
         requests => requests.to_string(),
     };
     format!(
-        "{} connections of {requests} requests, {} requests in flight, {} waiting for {:?}, {} read \
+        "{} workers, {} connections of {requests} requests, {} requests in flight, {} waiting for {:?}, {} read \
          ahead; heads of {} bytes, {} fields, targets of {} bytes, bodies of {} bytes; head {:?}, \
          keep-alive {:?}, body {:?} and {} bytes/s, write {:?}; {} blocking threads, {} queued, \
          niceness +{}",
+        runtime.workers(),
         bounds.max_connections,
         bounds.max_in_flight,
         bounds.max_waiting,

@@ -25,7 +25,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Bounds {
     /// Connections at one time, from 1 to a sixteenth of `usize::MAX`. Further ones wait in the
-    /// kernel, 4,096 at most (`net.core.somaxconn`). Default 25,000.
+    /// kernel, 4,096 at most for each listening socket (`net.core.somaxconn`). Default 25,000.
     pub max_connections: usize,
     /// Requests that handlers work on at one time, from 1 to a sixteenth of `usize::MAX`. Further
     /// ones wait. Default 1,024.

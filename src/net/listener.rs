@@ -3,8 +3,12 @@
 use super::TcpStream;
 use crate::io::{Moved, Source};
 use crate::reactor::Direction;
+#[cfg(feature = "http")]
+use socket2::SockRef;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
+#[cfg(feature = "http")]
+use std::io::ErrorKind::{AddrInUse, PermissionDenied};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
@@ -46,8 +50,40 @@ impl TcpListener {
     /// What the kernel says: the address is taken, or not this machine's, or may not be used.
     pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
         let address = address.into();
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
+        Self::listen(new_socket(address)?, address)
+    }
+
+    /// Another listener at the same address; the kernel deals new connections out among all of them,
+    /// by a hash of their addresses and ports. Where it does not, `None`.
+    ///
+    /// Nobody else can have come to the address before: the first listener began to listen there
+    /// without `SO_REUSEPORT`, which the kernel grants to one socket only. The option is set after
+    /// that, and on Linux counts when the next one binds. A probe that is closed again would leave a
+    /// moment in between, in which two servers that start together could both take the address.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    #[cfg(feature = "http")]
+    pub(crate) fn bind_beside(&self) -> io::Result<Option<Self>> {
+        // Elsewhere the last one gets all connections, or the option wants another name.
+        if !cfg!(target_os = "linux") {
+            return Ok(None);
+        }
+        let address = self.local_addr()?;
+        SockRef::from(self).set_reuse_port(true)?;
+        let socket = new_socket(address)?;
+        socket.set_reuse_port(true)?;
+        match Self::listen(socket, address) {
+            Ok(listener) => Ok(Some(listener)),
+            // The user who listens first may not be the one who goes on: a server that has bound to
+            // port 80 gives its rights away. The others are sandboxes that know the option less well.
+            Err(error) if matches!(error.kind(), AddrInUse | PermissionDenied) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn listen(socket: Socket, address: SocketAddr) -> io::Result<Self> {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Self::from_std(socket.into())
@@ -95,10 +131,30 @@ impl TcpListener {
         self.source.poll_io(Direction::Read, cx, accept)
     }
 
-    /// Makes the next accept ask the kernel, even if no event has told of a connection.
+    /// Calls `attempt`, which is to [`try_accept`](Self::try_accept), when there may be a connection,
+    /// until it does not say `WouldBlock`.
+    ///
+    /// # Errors
+    ///
+    /// That of `attempt`.
     #[cfg(feature = "http")]
-    pub(crate) fn look_again(&self) {
-        self.source.assume_ready(Direction::Read);
+    pub(crate) async fn accept_by<R>(
+        &self,
+        mut attempt: impl FnMut(&Self) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.io(Direction::Read, |_| Ok((attempt(self)?, Moved::Some))).await
+    }
+
+    /// Accepts the next connection, if the kernel has one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept), and `WouldBlock` if there is none.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn try_accept(&self) -> io::Result<TcpStream> {
+        let (stream, _peer) = self.source.get().accept()?;
+        Ok(TcpStream::from_nonblocking(stream.into()))
     }
 
     /// The address at which it listens.
@@ -109,6 +165,12 @@ impl TcpListener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.source.get().local_addr()
     }
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 fn accept(listener: &mio::net::TcpListener) -> io::Result<((TcpStream, SocketAddr), Moved)> {

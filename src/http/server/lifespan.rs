@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -107,6 +108,13 @@ impl fmt::Debug for Lifespan {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
+    /// A socket for a further worker could not be opened; nothing was started.
+    Listen {
+        /// Where the server listens.
+        addr: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// What was to be done at the start has failed; no connection was accepted.
     Start(Box<dyn Error + Send + Sync>),
     /// The listening socket failed for good.
@@ -116,6 +124,9 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Listen { addr, source } => {
+                write!(f, "cannot listen at {addr} for each worker: {source}")
+            }
             Self::Start(error) => write!(f, "the server could not start: {error}"),
             Self::Accept(error) => write!(f, "the server accepts no connections any more: {error}"),
         }
@@ -126,7 +137,7 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Start(error) => Some(&**error),
-            Self::Accept(error) => Some(error),
+            Self::Listen { source: error, .. } | Self::Accept(error) => Some(error),
         }
     }
 }
@@ -134,7 +145,7 @@ impl Error for RunError {
 impl From<RunError> for io::Error {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Accept(error) => error,
+            RunError::Listen { source: error, .. } | RunError::Accept(error) => error,
             start => Self::other(start),
         }
     }

@@ -1,14 +1,18 @@
 //! What a server tells of itself.
 
 use super::State;
+use crate::primitives::Ordering;
 
 /// What a server does, in numbers; made by [`ServerHandle::metrics`](super::ServerHandle::metrics).
 ///
-/// The first four are how things stand; all others only grow. They are read one after the other
+/// The first five are how things stand; all others only grow. They are read one after the other
 /// while the server works, so one may be a little ahead of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerMetrics {
+    /// Sockets at which the server listens: one for each worker while it runs, where the system has
+    /// that; see [`Server::run`](super::Server::run).
+    pub listeners: usize,
     /// Connections that are open.
     pub connections: usize,
     /// Requests that handlers work on.
@@ -19,10 +23,10 @@ pub struct ServerMetrics {
     pub afterwork: usize,
     /// Requests that were answered by a handler, or with 500 for one that panicked.
     pub served: u64,
-    /// Times that accepting paused because there were
+    /// Times that accepting at one of the sockets paused because there were
     /// [`max_connections`](crate::http::Bounds::max_connections).
     pub accept_pauses: u64,
-    /// Times that accepting rested for 0.1 s because the process or the system was out of
+    /// Times that accepting at one of the sockets rested for 0.1 s because the process or the system was out of
     /// descriptors or memory.
     pub accept_rests: u64,
     /// Requests that had to wait because there were
@@ -78,6 +82,7 @@ impl ServerMetrics {
         let timed_out_body = counters.timed_out_body.get();
         let timed_out_write = counters.timed_out_write.get();
         Self {
+            listeners: state.listeners.load(Ordering::Relaxed),
             connections: state.open.get(),
             in_flight: shared.admission.in_flight(),
             waiting: shared.admission.waiting(),

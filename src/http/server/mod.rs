@@ -1,25 +1,31 @@
 //! The server: it accepts, serves each connection in a task of its own, and drains at the end.
 
+mod accept;
 mod builder;
 mod lifespan;
+mod listeners;
 mod metrics;
 mod serve;
 mod timed;
+#[cfg(all(test, not(loom)))]
+mod workers_tests;
 
 pub use builder::{BuildError, ServerBuilder};
 pub use lifespan::RunError;
 pub use metrics::ServerMetrics;
 
 use super::bounds::{BadBound, Bounds};
+use super::counters::Count;
 use super::gate::Gate;
 use super::service::Service;
 use super::shared::Shared;
 use super::tally::Tally;
 use crate::net::TcpListener;
-use crate::primitives::Mutex;
+use crate::primitives::{AtomicUsize, Mutex};
 use crate::sync::Event;
 use crate::time::Instant;
 use lifespan::{Lifespan, Started};
+use listeners::{Listener, Listeners};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +53,7 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     local_addr: SocketAddr,
     state: Arc<State>,
     lifespan: Lifespan,
@@ -57,10 +63,14 @@ pub struct Server {
 struct State {
     service: Arc<dyn Service>,
     shared: Arc<Shared>,
-    /// One place for each connection, and one for the next, that is waited for.
+    /// One place for each connection, and where there is one socket, one for the next.
     places: Arc<Gate>,
-    /// How many of the places are connections.
+    /// How many of the places are connections, and not about to be.
     open: Tally,
+    /// Sockets at which the server listens.
+    listeners: AtomicUsize,
+    /// Connections that came, for each socket that there was.
+    accepted: Mutex<Vec<Arc<Count>>>,
     /// Set when the server is to end.
     stop: Event,
     /// When the last connection must have ended then.
@@ -90,11 +100,26 @@ impl Server {
     /// this future. Where no descriptor is left for a new connection, it waits in the kernel, those
     /// that exist are served on, and accepting is tried again ten times a second.
     ///
+    /// # Several workers
+    ///
+    /// Where the runtime has several workers, a listening socket is opened for each, at the same
+    /// address, and a connection is served by the worker whose socket it came to, unless another one
+    /// has nothing to do and takes it over. The kernel chooses the socket by a hash of both addresses
+    /// and ports (`SO_REUSEPORT`): many connections are spread evenly, a few may not be, and what they
+    /// ask for does not count. [`ServerHandle::accepted`] tells how it came out. All bounds are those
+    /// of the whole server.
+    ///
+    /// From then on other programs of the same user can listen at the address too, if they ask for
+    /// just that; a second `Server` does not, and its `build` fails. Where the system has no such
+    /// sockets (others than Linux), or refuses them (the program has given away the right to use its
+    /// port since [`build`](ServerBuilder::build)), there is one, and connections go to the workers
+    /// in turn.
+    ///
     /// # Errors
     ///
-    /// [`RunError`]: what was to be done at the start failed, or the listening socket did, for good.
-    /// In the latter case connections that were accepted go on, and what was given to `on_stop` is
-    /// done meanwhile.
+    /// [`RunError`]: no further listening socket could be opened, what was to be done at the start
+    /// failed, or a listening socket did, for good. In the last case connections that were accepted
+    /// go on, and what was given to `on_stop` is done meanwhile.
     ///
     /// # Panics
     ///
@@ -102,14 +127,16 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the listening socket. Connections that were accepted go on, and
+    /// Dropping the future ends the listening. Connections that were accepted go on, and
     /// what was given to `on_stop` is not done.
     pub async fn run(self) -> Result<Drained, RunError> {
-        let Self { listener, state, mut lifespan, .. } = self;
+        let Self { listener, local_addr, state, mut lifespan } = self;
+        let listeners = Listeners::open(listener)
+            .map_err(|source| RunError::Listen { addr: local_addr, source })?;
         if lifespan.start(&state).await? == Started::EndedEarly {
             return Ok(state.drained(0));
         }
-        let ended = serve::run(listener, Arc::clone(&state)).await;
+        let ended = serve::run(listeners, Arc::clone(&state)).await;
         let unstopped = lifespan.stop(state.ends_at()).await;
         ended.map_err(RunError::Accept)?;
         Ok(state.drained(unstopped))
@@ -127,10 +154,14 @@ impl Server {
             places: Gate::new(bounds.max_connections),
             shared: Arc::new(Shared::new(bounds)),
             open: Tally::default(),
+            listeners: AtomicUsize::new(0),
+            accepted: Mutex::new(Vec::new()),
             stop: Event::new(),
             ends_at: Mutex::new(None),
         };
-        Self { listener, local_addr, state: Arc::new(state), lifespan }
+        let state = Arc::new(state);
+        let listener = Listener::new(listener, Arc::clone(&state));
+        Self { listener, local_addr, state, lifespan }
     }
 }
 
@@ -169,6 +200,12 @@ impl ServerHandle {
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.state.open.get()
+    }
+
+    /// How many connections came to each listening socket so far: one number for each that the server
+    /// has or had; see [`run`](Server::run).
+    pub fn accepted(&self) -> Vec<u64> {
+        self.state.accepted.lock().iter().map(|count| count.get()).collect()
     }
 
     /// What the server does at this moment, and how often each of its bounds was met so far.

@@ -154,4 +154,31 @@ pub trait Hooks: Send + Sync + 'static {
     fn on_unpark(&self, worker: usize) {
         let _ = worker;
     }
+
+    /// A worker's thread has started, and this is the first that it does.
+    ///
+    /// `worker` counts from 0, as everywhere here. Each comes before all else that is told of the
+    /// worker, and on the worker's thread. A [`LocalRuntime`](crate::LocalRuntime), which has no thread
+    /// of its own, does not call it, nor do the threads of the pool.
+    fn on_worker_start(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker's thread is about to end, and this is the last that it does: what was left of its
+    /// tasks has been dropped.
+    ///
+    /// On the worker's thread; not called where [`on_worker_start`](Self::on_worker_start) is not. The
+    /// end of the runtime waits for it, as far as it waits for the worker.
+    fn on_worker_stop(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker that had nothing to do has taken `tasks` tasks, one at least, out of the queue of the
+    /// worker `from`, and is about to run them.
+    ///
+    /// On the thread of `worker`, the thief. A [`LocalRuntime`](crate::LocalRuntime) has nobody to
+    /// steal from.
+    fn on_steal(&self, worker: usize, from: usize, tasks: usize) {
+        let _ = (worker, from, tasks);
+    }
 }

@@ -93,10 +93,11 @@ pub mod http;
 
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
-    Budget, BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime,
-    TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local, yield_now,
+    Budget, BuildError, Builder, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime,
+    NoRuntime, Runtime, TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local,
+    spawn_pinned, yield_now,
 };
-pub use task::JoinHandle;
+pub use task::{JoinHandle, NoSuchShard};
 
 /// The examples of the README, compiled with those of the documentation.
 #[cfg(all(doctest, feature = "http"))]

@@ -5,8 +5,8 @@
 //! counts, in whatever order they are left. What a future needs of its runtime (to wait for a socket, to arm a
 //! timer, to spawn) it finds here, so that no room above has to import the runtime.
 //!
-//! This room holds thread-locals: the entries, the thread's block of task numbers, and the buffers that
-//! it keeps at hand.
+//! This room holds thread-locals: the entries, which worker the thread is, its block of task numbers,
+//! and the buffers that it keeps at hand.
 
 mod calls;
 #[cfg(feature = "http")]
@@ -37,8 +37,18 @@ pub(crate) struct Current {
     pub(crate) executor: Arc<dyn DefaultExecutor>,
     /// The calls that were asked for and not made yet.
     pub(crate) calls: Arc<Calls>,
-    /// Whether this thread runs the runtime's tasks, `!Send` ones too.
-    pub(crate) runs_tasks: bool,
+    /// Whether this thread runs tasks of the runtime.
+    pub(crate) runs: Runs,
+}
+
+/// Which tasks a thread runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runs {
+    Nothing,
+    /// One of several workers does, to whom tasks that are `!Send` cannot be spawned.
+    Send,
+    /// The only one does, `!Send` tasks too.
+    All,
 }
 
 /// A runtime's executor for work that blocks.
@@ -78,7 +88,7 @@ impl Outside {
 
     fn current(&self, executor: Arc<dyn DefaultExecutor>) -> Current {
         let Self { driver, spawn, calls } = self.clone();
-        Current { driver, spawn, executor, calls, runs_tasks: false }
+        Current { driver, spawn, executor, calls, runs: Runs::Nothing }
     }
 }
 
@@ -150,6 +160,23 @@ local! {
     static IDS: Cell<IdBlock> = Cell::new(IdBlock { next: 0, left: 0 });
 }
 
+local! {
+    /// The runtime of which the thread is a worker, and which one; 0 if of none.
+    static WORKER: Cell<(u64, usize)> = Cell::new((0, 0));
+}
+
+/// The thread is worker number `shard` of this runtime, until it ends.
+pub(crate) fn work_for(runtime: NonZeroU64, shard: usize) {
+    let _ = WORKER.try_with(|worker| worker.set((runtime.get(), shard)));
+}
+
+/// Which worker of this runtime the present thread is.
+#[inline]
+pub(crate) fn worker_of(runtime: NonZeroU64) -> Option<usize> {
+    let (works_for, shard) = WORKER.try_with(Cell::get).unwrap_or((0, 0));
+    (works_for == runtime.get()).then_some(shard)
+}
+
 /// The runtime that runs on this thread.
 #[inline]
 pub(crate) fn current() -> Result<Rc<Current>, NoContext> {
@@ -175,7 +202,7 @@ pub(crate) fn occupied() -> Occupied {
 /// Whether this thread runs tasks of this runtime.
 #[inline]
 pub(crate) fn runs_here(runtime: NonZeroU64) -> bool {
-    current().is_ok_and(|current| current.runs_tasks && current.runtime() == runtime)
+    current().is_ok_and(|current| current.runs != Runs::Nothing && current.runtime() == runtime)
 }
 
 /// Makes `current`, which is about to run here, the runtime of this thread until the guard drops.

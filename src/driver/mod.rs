@@ -38,7 +38,7 @@ pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::{Mutex, MutexGuard};
+use crate::primitives::{Mutex, MutexGuard, ThreadKey};
 use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
 use crate::util::{SharedRng, WakeList};
 use kernel_timer::KernelTimer;
@@ -132,8 +132,19 @@ impl Driver {
         resolution: Duration,
         kernel_timers: KernelTimers,
     ) -> io::Result<Self> {
+        Self::for_thread(ThreadKey::current(), runtime, clock, resolution, kernel_timers)
+    }
+
+    /// The same, to be turned by a thread that need not have begun.
+    pub(crate) fn for_thread(
+        thread: ThreadKey,
+        runtime: NonZeroU64,
+        clock: Clock,
+        resolution: Duration,
+        kernel_timers: KernelTimers,
+    ) -> io::Result<Self> {
         let (reactor, poller, alarm) = Reactor::new(runtime)?;
-        let timers = Timers::new(clock.now(), resolution, clock.as_virtual().is_some());
+        let timers = Timers::new(thread, clock.now(), resolution, clock.as_virtual().is_some());
         let kernel_timer = match kernel_timers {
             KernelTimers::Unused => None,
             KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),

@@ -1,7 +1,7 @@
 //! The timers of a driver: the wheel, and the moment until which somebody sleeps.
 
 use super::clock::Instant;
-use crate::primitives::Biased;
+use crate::primitives::{Biased, ThreadKey};
 use crate::util::WakeList;
 use crate::wheel::{TimerKey, Wheel};
 use std::task::Waker;
@@ -55,11 +55,11 @@ impl Inner {
 impl Timers {
     /// Timers of a clock that stands at `now`. One that jumps needs to know `exact`ly where to: it
     /// must not stop, or go, where nobody waits.
-    pub(super) fn new(now: Instant, resolution: Duration, exact: bool) -> Self {
+    pub(super) fn new(thread: ThreadKey, now: Instant, resolution: Duration, exact: bool) -> Self {
         let resolution = u64::try_from(resolution.as_nanos()).unwrap_or(u64::MAX).max(1);
         let wheel = Wheel::new(now.as_nanos() / resolution);
         let inner = Inner { wheel, sleep_until: 0, closed: false };
-        let inner = Biased::new(inner);
+        let inner = Biased::owned_by(thread, inner);
         Self { resolution, exact, inner }
     }
 

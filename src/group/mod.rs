@@ -80,11 +80,11 @@ pub use join_set::JoinSet;
 pub use retry::{Backoff, Delays, Retry, retry};
 pub use scope::{ChildError, Failure, Scope, ScopeError, ScopedHandle, TaskScope};
 
-use crate::context::Current;
+use crate::context::{Current, Runs};
 
 /// Whether tasks that are `!Send` may be spawned here.
 fn takes_local(current: &Current) -> bool {
-    current.runs_tasks
+    current.runs == Runs::All
 }
 
 #[cold]

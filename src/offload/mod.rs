@@ -26,7 +26,7 @@ mod limits;
 mod niceness;
 mod places;
 mod pool;
-mod signals;
+pub(crate) mod signals;
 mod spawn;
 mod word;
 

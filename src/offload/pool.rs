@@ -156,7 +156,7 @@ impl ThreadPool {
 
     /// Takes in nothing more, drops what has not started, and waits for the threads; how many are
     /// still busy.
-    fn finish(&self, limit: Duration) -> usize {
+    pub(crate) fn finish(&self, limit: Duration) -> usize {
         self.pool.close();
         self.pool.0.crew.wait(limit)
     }
@@ -250,7 +250,7 @@ impl PoolHandle {
     /// Takes in a task that brings its place along, to run it among those of the runtime.
     pub(super) fn submit_inline(&self, task: Runnable) {
         // One that is not admitted is dropped here, and thereby cancelled.
-        if let (Ok(task), Some(inline)) = (self.0.admit(task), self.inline()) {
+        if let (Ok(task), Some(inline)) = (task.admit(), self.inline()) {
             inline.queue(task);
         }
     }
@@ -258,7 +258,7 @@ impl PoolHandle {
     /// Takes in a task that waits for its place.
     pub(super) fn submit_waiting(&self, task: Runnable) {
         // One that is not admitted is dropped here, and thereby cancelled.
-        let Ok(task) = self.0.admit(task) else { return };
+        let Ok(task) = task.admit() else { return };
         task.tie();
         // This poll leaves the task in the queue for places, and cannot run the closure.
         if let Ran::Again(task) = task.run() {
@@ -302,7 +302,7 @@ impl Spawn for PoolHandle {
     }
 
     fn submit(&self, task: Runnable) {
-        match self.0.admit(task) {
+        match task.admit() {
             Ok(task) => self.0.crew.push(Item::Placed(task)),
             Err(refused) => {
                 self.0.places.put_back();

@@ -13,7 +13,7 @@
 //! before it is read. The mask belongs to the calling thread alone, and the guard cannot leave it.
 
 /// Blocks the signals of this thread until the guard drops; a thread started meanwhile inherits it.
-pub(super) fn block() -> Former {
+pub(crate) fn block() -> Former {
     imp::block()
 }
 
@@ -57,13 +57,13 @@ mod imp {
     /// The mask that was there before, if it could be changed; it is put back when this drops.
     ///
     /// INVARIANT: stays on the thread whose mask it is.
-    pub(in super::super) struct Former(Option<libc::sigset_t>, PhantomData<*const ()>);
+    pub(crate) struct Former(Option<libc::sigset_t>, PhantomData<*const ()>);
 
     /// What a thread brings upon itself.
     const FAULTS: [libc::c_int; 6] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
-    pub(super) fn block() -> Former {
+    pub(crate) fn block() -> Former {
         change(libc::SIG_BLOCK)
     }
 
@@ -100,9 +100,9 @@ mod imp {
 
 #[cfg(any(not(unix), loom))]
 mod imp {
-    pub(in super::super) struct Former;
+    pub(crate) struct Former;
 
-    pub(super) fn block() -> Former {
+    pub(crate) fn block() -> Former {
         Former
     }
 

@@ -34,8 +34,8 @@
 //! - The owner meets itself only where `f` comes back here. On both ways `inside` is true while its
 //!   `f` runs, so then it panics. Inside by the mutex nobody waits for it: who would holds the mutex.
 //!
-//! That the owner's thread ends leaves `inside` false. A number is given to one thread only, so
-//! another never passes for it.
+//! That the owner's thread ends leaves `inside` false. A key is one thread's only, so another never
+//! passes for it; and before the owner has begun, nobody is on the short way.
 //!
 //! A child made by `fork` inherits that its process may ask for the heavy fence. So that can fail only
 //! where a filter of system calls came after the look whether there is one. Then the other waits so
@@ -43,10 +43,9 @@
 //! its stores seen within microseconds, and one that is interrupted in between does so at once. No
 //! short way is opened from then on, so each lock waits like that once at most.
 
-use super::{AtomicBool, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence, local, thread};
-use super::{heavy_fence_is_there, prepare_heavy_fence, unique_id};
+use super::{AtomicBool, Mutex, Ordering, ThreadKey, UnsafeCell, thread};
+use super::{heavy_fence, heavy_fence_is_there, light_fence, prepare_heavy_fence};
 use Ordering::{Acquire, Relaxed, Release};
-use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -61,8 +60,7 @@ const MOST_ALONE: u32 = if cfg!(loom) { 1 } else { 64 * FEWEST_ALONE };
 ///
 /// Under it, as under any lock of ours, no code of others runs.
 pub(crate) struct Biased<T> {
-    /// The owner; 0 is nobody.
-    owner: u64,
+    owner: ThreadKey,
     /// The owner is on the short way.
     inside: AtomicBool,
     /// The short way is closed.
@@ -85,13 +83,20 @@ unsafe impl<T: Send> Send for Biased<T> {}
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
-    /// One that belongs to the present thread. Where the system has no heavy fence it is a mutex.
-    pub(crate) fn new(value: T) -> Self {
-        let owner = if heavy_fence_is_there() { this_thread() } else { 0 };
+    /// One that belongs to the present thread.
+    #[cfg(test)]
+    fn new(value: T) -> Self {
+        Self::owned_by(ThreadKey::current(), value)
+    }
+
+    /// One that belongs to a thread, which need not have begun. Where the system has no heavy fence it
+    /// is a mutex.
+    pub(crate) fn owned_by(thread: ThreadKey, value: T) -> Self {
+        let owner = if heavy_fence_is_there() { thread } else { ThreadKey::NONE };
         Self {
             owner,
             inside: AtomicBool::new(false),
-            revoked: AtomicBool::new(owner == 0),
+            revoked: AtomicBool::new(owner == ThreadKey::NONE),
             turns: Mutex::new(Turns { alone: 0, needed: FEWEST_ALONE }),
             value: UnsafeCell::new(value),
         }
@@ -165,7 +170,7 @@ impl<T> Biased<T> {
 
     #[inline]
     fn is_owned(&self) -> bool {
-        self.owner == this_thread_if_known()
+        self.owner.is_here()
     }
 }
 
@@ -183,30 +188,6 @@ impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.store(false, Release);
     }
-}
-
-/// What a thread has that never asked for its number; nobody's owner is that.
-const UNKNOWN: u64 = u64::MAX;
-
-local! {
-    static NUMBER: Cell<u64> = Cell::new(UNKNOWN);
-}
-
-/// The number of the present thread, if it has one.
-#[inline]
-fn this_thread_if_known() -> u64 {
-    NUMBER.try_with(Cell::get).unwrap_or(UNKNOWN)
-}
-
-/// The number of the present thread, which no other ever has; 0 while it ends.
-fn this_thread() -> u64 {
-    let number = NUMBER.try_with(|number| {
-        if number.get() == UNKNOWN {
-            number.set(unique_id().get());
-        }
-        number.get()
-    });
-    number.unwrap_or(0)
 }
 
 #[cfg(all(test, not(loom)))]

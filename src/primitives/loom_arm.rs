@@ -1,5 +1,6 @@
 //! The arm that is checked: the same names over loom.
 
+pub(crate) use super::loom_deque::{Injector, Steal, Stealer, Worker};
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -23,6 +24,11 @@ impl<T> Mutex<T> {
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok()
     }
+}
+
+/// Orders all that the thread did before against all that it does after.
+pub(crate) fn full_fence() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
 /// In a model, full fences stand for the two halves of one.

@@ -15,6 +15,10 @@
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.
+//! - [`ThreadKey`] tells threads apart, also such as have not begun.
+//! - [`Worker`], [`Stealer`] and [`Injector`] are the queues of crossbeam-deque. The model has
+//!   queues under a lock instead, whose `is_empty` promises no more than crossbeam's does.
+//! - [`full_fence`] is the one place with a sequentially consistent fence.
 //! - [`Biased`] is a lock with an owner, for what one thread uses all the time and others seldom.
 //! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
 //! - Statics with atomics live here only ([`unique_id`], [`Generation`]): loom's atomics cannot be
@@ -25,14 +29,18 @@ mod clock;
 #[cfg(all(feature = "http", target_os = "linux"))]
 pub(crate) mod coarse;
 mod forks;
+mod key;
 #[cfg(loom)]
 mod loom_arm;
+#[cfg(loom)]
+mod loom_deque;
 #[cfg(not(loom))]
 mod std_arm;
 
 pub(crate) use biased::Biased;
 pub(crate) use clock::monotonic_nanos;
 pub(crate) use forks::Generation;
+pub(crate) use key::{NewThread, ThreadKey};
 #[cfg(loom)]
 pub(crate) use loom_arm::*;
 #[cfg(not(loom))]

@@ -1,6 +1,7 @@
 //! The arm that ships: thin names over std.
 #![allow(clippy::disallowed_types)]
 
+pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::thread;
@@ -84,6 +85,13 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::WouldBlock) => None,
         }
     }
+}
+
+/// Orders all that the thread did before against all that it does after, as other threads see it that
+/// have such a fence too: of two that store first and look afterwards, one sees the other's store.
+#[inline]
+pub(crate) fn full_fence() {
+    std::sync::atomic::fence(Ordering::SeqCst);
 }
 
 /// One half of a full fence between two threads, for the side that meets it often.

@@ -1,24 +1,22 @@
 //! How a runtime is put together.
 
+use super::error::{BuildError, Why, check_resolution};
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
 use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
 use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
-use crate::offload::{self, BadSetting, ThreadPool};
+use crate::offload::{self, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
 use crate::scheduler::seeded::Seeded;
 use crate::util::Choices;
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One step of the timer wheel, by default; the kernel's wait has none that is finer.
-const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
-const FINEST: Duration = Duration::from_micros(50);
-const COARSEST: Duration = Duration::from_secs(1);
+pub(super) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
 /// The settings of a [`LocalRuntime`]; made by [`LocalRuntime::builder`].
 ///
@@ -248,10 +246,7 @@ impl LocalBuilder {
     /// its bounds, or asks for what the system does not have.
     pub fn build(self) -> Result<LocalRuntime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
-        let resolution = self.timer_resolution;
-        if !(FINEST..=COARSEST).contains(&resolution) {
-            return Err(BuildError(Why::Resolution(resolution)));
-        }
+        let resolution = check_resolution(self.timer_resolution)?;
         let kernel_timers = match self.timer_fd {
             _ if resolution < TIMER_RESOLUTION => KernelTimers::Always,
             true => KernelTimers::ForHosts,
@@ -295,47 +290,5 @@ impl fmt::Debug for LocalBuilder {
             .field("timer_fd", &self.timer_fd)
             .field("deterministic", &self.seed)
             .finish()
-    }
-}
-
-/// Why a runtime could not be made; the message says what to change.
-#[derive(Debug)]
-pub struct BuildError(Why);
-
-#[derive(Debug)]
-enum Why {
-    Descriptors(io::Error),
-    Resolution(Duration),
-    Setting(BadSetting),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Why::Descriptors(error) if error.kind() == io::ErrorKind::Unsupported => write!(
-                f,
-                "timers finer than 1 ms, or seen by a host's descriptor, need a timerfd: {error}"
-            ),
-            Why::Descriptors(error) => write!(
-                f,
-                "the system gave no descriptors for the event loop ({error}): close some, or raise \
-                 the limit"
-            ),
-            Why::Resolution(given) => write!(
-                f,
-                "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
-            ),
-            Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Why::Descriptors(error) => Some(error),
-            Why::Setting(bad) => Some(bad),
-            Why::Resolution(_) => None,
-        }
     }
 }

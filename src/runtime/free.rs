@@ -1,8 +1,9 @@
 //! Functions that find their runtime by themselves.
 
 use super::local::LocalRuntime;
-use crate::context;
-use crate::task::{self, JoinHandle};
+use crate::context::{self, Occupied, Runs};
+use crate::driver::Driver;
+use crate::task::{self, JoinHandle, NoSuchShard};
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -88,12 +89,62 @@ where
     F::Output: 'static,
 {
     match context::current() {
-        Ok(current) if current.runs_tasks => {
+        Ok(current) if current.runs == Runs::All => {
             task::spawn_local(&*current.spawn, future, Location::caller())
         }
         _ => panic!(
             "mainspring::spawn_local was called where no LocalRuntime runs: call it inside its \
              block_on or tasks, or use LocalRuntime::spawn_local"
+        ),
+    }
+}
+
+/// Makes a future on worker number `shard` of the runtime that runs the calling code, and a task of
+/// it that stays on that worker's thread.
+///
+/// So the future need not be `Send`; what makes it must be. Workers are numbered from 0; a
+/// [`LocalRuntime`] has one, number 0. If the worker is busy with a poll that takes long, the task
+/// waits, as nobody else can run it: what need not stay is better spawned by [`spawn`].
+///
+/// # Errors
+///
+/// [`NoSuchShard`], with `make` in it, if the runtime has no worker of that number.
+///
+/// # Panics
+///
+/// Outside `block_on` and tasks.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// let rt = mainspring::Runtime::builder().worker_threads(2).build()?;
+/// let on_second = rt.block_on(async {
+///     let task = mainspring::spawn_pinned(1, || async {
+///         let counter = Rc::new(std::cell::Cell::new(0)); // not Send
+///         mainspring::yield_now().await;
+///         counter.set(counter.get() + 1);
+///         counter.get()
+///     })
+///     .unwrap();
+///     task.await
+/// })?;
+/// assert_eq!(on_second, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn_pinned<M, F>(shard: usize, make: M) -> Result<JoinHandle<F::Output>, NoSuchShard<M>>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    match context::current() {
+        Ok(current) => task::spawn_pinned(&*current.spawn, shard, make, Location::caller()),
+        Err(_) => panic!(
+            "mainspring::spawn_pinned was called where no runtime runs: call it inside block_on or \
+             a task, or after Handle::enter"
         ),
     }
 }
@@ -143,5 +194,28 @@ impl Future for YieldNow {
         self.yielded = true;
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// Whether the present thread may be blocked by a `block_on` of the runtime with this driver.
+///
+/// # Panics
+///
+/// If not; with a sentence that names the remedy.
+#[track_caller]
+pub(super) fn check_block_on(driver: &Driver) {
+    match context::occupied() {
+        Occupied::No => {}
+        Occupied::ByRuntime => panic!(
+            "block_on was called inside a runtime, whose thread it would block: await the \
+                 future instead, or spawn it"
+        ),
+        Occupied::ByPool => panic!(
+            "block_on was called inside a closure of spawn_blocking, whose thread belongs to a \
+                 runtime: spawn the future there with mainspring::spawn, or start a thread for it"
+        ),
+    }
+    if let Err(forked) = driver.check_process() {
+        panic!("block_on was called in a child process: {forked}");
     }
 }

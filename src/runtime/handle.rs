@@ -34,6 +34,10 @@ impl Handle {
         Self { outside: current.outside(), pool: PoolHandle::of(current) }
     }
 
+    pub(super) fn of(outside: Outside, pool: PoolHandle) -> Self {
+        Self { outside, pool }
+    }
+
     pub(super) fn outside(&self) -> &Outside {
         &self.outside
     }
@@ -72,6 +76,11 @@ impl Handle {
         F::Output: Send + 'static,
     {
         task::spawn(&*self.outside.spawn, future, Location::caller())
+    }
+
+    /// How many workers the runtime has; they are numbered from 0.
+    pub fn workers(&self) -> usize {
+        self.outside.spawn.workers()
     }
 
     /// Makes this runtime the current one on the calling thread, until the guard drops.

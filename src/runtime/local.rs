@@ -1,8 +1,8 @@
 //! The runtime of one thread.
 
 use super::builder::LocalBuilder;
+use super::free;
 use super::handle::Handle;
-use crate::context::{self, Occupied};
 use crate::driver::Instant;
 use crate::offload::ThreadPool;
 use crate::scheduler::host::{Budget, TurnError, TurnReport};
@@ -76,20 +76,7 @@ impl LocalRuntime {
     /// because its descriptor was closed by someone else.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        match context::occupied() {
-            Occupied::No => {}
-            Occupied::ByRuntime => panic!(
-                "block_on was called inside a runtime, whose thread it would block: await the \
-                 future instead, or spawn it"
-            ),
-            Occupied::ByPool => panic!(
-                "block_on was called inside a closure of spawn_blocking, whose thread belongs to a \
-                 runtime: spawn the future there with mainspring::spawn, or start a thread for it"
-            ),
-        }
-        if let Err(forked) = self.scheduler.current().driver.check_process() {
-            panic!("block_on was called in a child process: {forked}");
-        }
+        free::check_block_on(&self.scheduler.current().driver);
         match self.scheduler.block_on(future) {
             Ok(output) => output,
             Err(reentered) => panic!("{reentered}"),
@@ -216,7 +203,7 @@ impl LocalRuntime {
     pub fn shutdown_timeout(self, limit: Duration) -> Leftover {
         let Self { scheduler, pool } = self;
         drop(scheduler);
-        Leftover { blocking: pool.shutdown_timeout(limit) }
+        Leftover { tasks: 0, threads: 0, blocking: pool.shutdown_timeout(limit) }
     }
 }
 
@@ -224,6 +211,10 @@ impl LocalRuntime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftover {
+    /// Tasks that have not ended: they are in the middle of a poll, or stay on a worker that is.
+    pub tasks: usize,
+    /// Workers that are in the middle of a poll.
+    pub threads: usize,
     /// Closures of [`spawn_blocking`](crate::spawn_blocking) that are still running, each on a
     /// thread that nobody owns any more. One that has just finished may still count.
     pub blocking: usize,

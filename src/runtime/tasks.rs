@@ -1,6 +1,6 @@
 //! Spawning what a task builder describes.
 
-use crate::context;
+use crate::context::{self, Runs};
 use crate::offload::PoolHandle;
 use crate::task::{self, Builder, JoinHandle};
 use std::future::Future;
@@ -48,7 +48,7 @@ impl Builder {
         F::Output: 'static,
     {
         match context::current() {
-            Ok(current) if current.runs_tasks => {
+            Ok(current) if current.runs == Runs::All => {
                 task::spawn_local(&*current.spawn, future, self.origin(Location::caller()))
             }
             _ => panic!(

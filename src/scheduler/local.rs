@@ -24,7 +24,7 @@ use super::fairness::Fairness;
 use super::host::Stay;
 use super::local_shard::{KEEP, Left, LocalSpawn, Queue, Shard};
 use super::seeded::Seeded;
-use crate::context::{self, Current, DefaultExecutor, Outside};
+use crate::context::{self, Current, DefaultExecutor, Outside, Runs};
 use crate::coop;
 use crate::driver::{Driver, Turn};
 use crate::hooks::{HookSet, PollOutcome, TaskKind};
@@ -95,7 +95,7 @@ impl Local {
         };
         let fairness = Fairness::new(driver.clock().now());
         let executor = executor(outside, queues);
-        let current = Rc::new(Current { driver, spawn, executor, calls, runs_tasks: true });
+        let current = Rc::new(Current { driver, spawn, executor, calls, runs: Runs::All });
         let root = Root::new(&home, context::next_task_id());
         let state = RefCell::new(State { fairness, wakes: WakeList::new(), seeded: None });
         let (watched, told_parked) = (Cell::new(false), Cell::new(false));

@@ -129,7 +129,7 @@ impl Spawn for LocalSpawn {
     }
 
     fn submit(&self, task: Runnable) {
-        match self.0.admit(task) {
+        match task.admit() {
             Ok(task) => self.0.schedule(task),
             Err(refused) => drop(refused),
         }

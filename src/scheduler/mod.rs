@@ -1,12 +1,18 @@
-//! Who runs, and when: the one-thread scheduler.
+//! Who runs, and when: the scheduler of one thread, and that of several.
 
 mod fairness;
 pub(crate) mod host;
+mod idle;
 pub(crate) mod local;
 mod local_shard;
 #[cfg(test)]
 mod no_executor;
+mod root;
 pub(crate) mod seeded;
+mod shard;
+mod shards;
+mod worker;
+pub(crate) mod workers;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

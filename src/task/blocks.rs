@@ -1,6 +1,7 @@
 //! Memory of tasks that have ended, kept for those that come.
 
 use super::thread::ThreadBound;
+use crate::primitives::ThreadKey;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
@@ -25,15 +26,15 @@ const ALIGN: usize = align_of::<usize>();
 /// None in a debug build, where the tools that look for memory used after its end would not see it.
 const MOST: usize = if cfg!(debug_assertions) { 0 } else { 64 << 10 };
 
-/// What the owner of a home keeps of the memory of its tasks.
+/// What the maker of a home's tasks keeps of their memory.
 ///
 /// A block may be freed by anybody, by any thread: each is an allocation of its own.
 pub(super) struct Kept(ThreadBound<Blocks>);
 
 impl Kept {
-    /// For the present thread.
-    pub(super) fn new() -> Self {
-        Self(ThreadBound::new(Blocks::new(MOST)))
+    /// For this thread.
+    pub(super) fn new(thread: ThreadKey) -> Self {
+        Self(ThreadBound::of(thread, Blocks::new(MOST)))
     }
 
     /// Memory for a cell, whose layout is one of [`layout_of`]'s.

@@ -1,6 +1,6 @@
-//! How many cells point to an owned home, which must outlive them.
+//! How many cells point to a home that has a maker, which must outlive them.
 //!
-//! Nearly all cells are made and freed on the owner's thread, so the owner counts those by itself,
+//! Nearly all cells are made and freed on the maker's thread, the *owner* of the count, who counts those by itself,
 //! with plain loads and stores, and others count in a word that is shared; as with a task's
 //! references (see `own`), only the sum means something. Nobody looks at it before the owner
 //! *retires* the home: it moves its count over then, and from then on whoever takes the count to 0

@@ -51,6 +51,12 @@ pub(super) fn header() -> Option<NonNull<Header>> {
     CURRENT.try_with(Cell::get).ok().flatten()
 }
 
+/// Whether that is the task of this header.
+#[inline]
+pub(super) fn is(task: &Header) -> bool {
+    header().is_some_and(|current| std::ptr::eq(current.as_ptr(), task))
+}
+
 /// Calls `f`, which runs no code of the user's, with the header of the task that is being polled.
 #[inline]
 pub(super) fn with<R>(f: impl FnOnce(&Header) -> R) -> Option<R> {

@@ -5,8 +5,8 @@ use super::cells::{Born, Buried, Cells};
 use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
-use super::thread::ThreadKey;
 use crate::hooks::HookSet;
+use crate::primitives::ThreadKey;
 use crate::util::contain;
 use std::fmt;
 use std::ops::Deref;
@@ -47,11 +47,13 @@ pub(super) struct Head {
     owner: ThreadKey,
     /// The one thread that runs the tasks, and may have local ones; nobody if there are several.
     thread: ThreadKey,
+    /// The thread that makes and frees most of the cells, and counts them; or nobody.
+    maker: ThreadKey,
     /// Whether the tasks are closures that block.
     pub(super) blocking: bool,
-    /// The cells of an owned home, which stand for one count of its `Arc` together.
+    /// The cells of a home with a maker, which stand for one count of its `Arc` together.
     cells: Cells,
-    /// Reached by the thread that made the home, who is the owner if there is one.
+    /// Reached by the maker.
     pub(super) kept: Kept,
     pub(super) live: TaskList,
     pub(super) hooks: HookSet,
@@ -66,12 +68,14 @@ struct HomeVtable {
 /// Who runs the tasks of a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The present thread, which keeps their state.
-    Owned,
+    /// This thread, which keeps their state.
+    Owned(ThreadKey),
     /// The present thread; but any may wake, queue and drop them.
     Here,
     /// Any thread.
     Shared,
+    /// Any thread, but mostly this one.
+    Mostly(ThreadKey),
 }
 
 impl<S: Schedule> Home<S> {
@@ -79,12 +83,24 @@ impl<S: Schedule> Home<S> {
     ///
     /// The owner [retires](Self::retire) it at the end, or it is never freed.
     pub(crate) fn new_owned(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        let home = Self::new(scheduler, Kind::Owned, false, hooks);
-        if home.head.is_owned() {
-            // The count that the cells stand for.
-            std::mem::forget(Arc::clone(&home));
-        }
-        home
+        Self::owned_by(ThreadKey::current(), scheduler, hooks)
+    }
+
+    /// The same for another thread, which need not have begun.
+    pub(crate) fn owned_by(thread: ThreadKey, scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, Kind::Owned(thread), false, hooks)
+    }
+
+    /// A home of tasks that are made on one thread mostly, and mostly run there, but may be on any.
+    ///
+    /// That thread [retires](Self::retire) it at the end, or it is never freed.
+    pub(crate) fn of_shard(thread: ThreadKey, scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, Kind::Mostly(thread), false, hooks)
+    }
+
+    /// A home of tasks that are made and run on any thread.
+    pub(crate) fn of_nobody(scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, Kind::Shared, false, hooks)
     }
 
     /// A home of tasks that are closures which may block, run by any thread.
@@ -106,23 +122,28 @@ impl<S: Schedule> Home<S> {
     fn new(scheduler: S, kind: Kind, blocking: bool, hooks: HookSet) -> Arc<Self> {
         let vtable =
             &HomeVtable { schedule: schedule::<S>, notice: notice::<S>, release: release::<S> };
-        let here = ThreadKey::current();
-        let (owner, thread) = match kind {
-            Kind::Owned => (here, here),
-            Kind::Here => (ThreadKey::NONE, here),
-            Kind::Shared => (ThreadKey::NONE, ThreadKey::NONE),
+        let nobody = ThreadKey::NONE;
+        let (owner, thread, maker) = match kind {
+            Kind::Owned(thread) => (thread, thread, thread),
+            Kind::Here => (nobody, ThreadKey::current(), nobody),
+            Kind::Shared => (nobody, nobody, nobody),
+            Kind::Mostly(maker) => (nobody, nobody, maker),
         };
-        let (cells, live) = (Cells::new(), TaskList::new(kind == Kind::Owned));
-        let kept = Kept::new();
-        let head = Head { vtable, owner, thread, blocking, cells, kept, live, hooks };
-        Arc::new(Self { head, scheduler })
+        let (cells, live, kept) = (Cells::new(), TaskList::new(maker), Kept::new(maker));
+        let head = Head { vtable, owner, thread, maker, blocking, cells, kept, live, hooks };
+        let home = Arc::new(Self { head, scheduler });
+        if home.head.counts_cells() {
+            // The count that the cells stand for.
+            std::mem::forget(Arc::clone(&home));
+        }
+        home
     }
 
     /// A counted pointer for a task.
     #[inline]
     pub(super) fn reference(self: &Arc<Self>) -> HomeRef {
-        let counts =
-            !self.head.is_owned() || self.head.cells.bear(self.head.is_owner_here()) == Born::First;
+        let counts = !self.head.counts_cells()
+            || self.head.cells.bear(self.head.maker.is_here()) == Born::First;
         if counts {
             std::mem::forget(Arc::clone(self));
         }
@@ -131,13 +152,13 @@ impl<S: Schedule> Home<S> {
         HomeRef(unsafe { NonNull::new_unchecked(raw) }.cast())
     }
 
-    /// Says that an owned home has come to its end, on its owner's thread, once: it is freed with
+    /// Says that a home with a maker has come to its end, on the maker's thread, once: it is freed with
     /// the last cell.
     pub(crate) fn retire(self: &Arc<Self>) {
-        if !self.head.is_owned() {
+        if !self.head.counts_cells() {
             return;
         }
-        debug_assert!(self.head.is_owner_here(), "only the owner retires its home");
+        debug_assert!(self.head.maker.is_here(), "only the maker retires its home");
         if self.head.cells.retire() == Buried::Last {
             // SAFETY: the count that the cells stood for, and there are no more cells.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
@@ -152,22 +173,6 @@ impl<S: Schedule> Home<S> {
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
         self.head.live.len()
-    }
-
-    /// Takes a new task among the living, and tells the hooks of it.
-    ///
-    /// # Errors
-    ///
-    /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
-    #[inline]
-    pub(crate) fn admit(&self, task: Runnable) -> Result<Runnable, Runnable> {
-        if !self.head.live.insert(&task) {
-            return Err(task);
-        }
-        if !self.head.hooks.is_empty() {
-            task.tell(|hooks, info| hooks.on_spawn(info));
-        }
-        Ok(task)
     }
 
     /// Admits no more tasks, and asks all the living to end.
@@ -208,6 +213,12 @@ impl Head {
         self.owner.is_here()
     }
 
+    /// Whether the cells are counted apart.
+    #[inline]
+    fn counts_cells(&self) -> bool {
+        self.maker != ThreadKey::NONE
+    }
+
     /// Whether the present thread is the one on which all the home's tasks run, local ones too.
     #[inline]
     pub(super) fn is_here(&self) -> bool {
@@ -218,7 +229,7 @@ impl Head {
 /// A task's counted pointer to its home.
 ///
 /// INVARIANT: it is from an `Arc<Home<S>>`, whose `S` the vtable knows, and stands for one strong
-/// count of it; or, if the home is owned, for one of its cells, all of which stand for one together.
+/// count of it; or, if the home has a maker, for one of its cells, all of which stand for one together.
 pub(super) struct HomeRef(NonNull<Head>);
 
 // SAFETY: it is an `Arc<Home<S>>` with the type forgotten, and `Home<S>` is `Send` and `Sync`:
@@ -261,7 +272,7 @@ impl Deref for HomeRef {
 impl Drop for HomeRef {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_owned() || self.cells.bury(self.is_owner_here()) == Buried::Last {
+        if !self.counts_cells() || self.cells.bury(self.maker.is_here()) == Buried::Last {
             self.release();
         }
     }

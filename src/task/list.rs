@@ -3,7 +3,7 @@
 use super::cell::Header;
 use super::run::Runnable;
 use super::waker::TaskRef;
-use crate::primitives::{Biased, Mutex};
+use crate::primitives::{Biased, Mutex, ThreadKey};
 use std::ptr::NonNull;
 
 /// The index of a task that is in no list.
@@ -17,7 +17,7 @@ const KEEP: usize = 64;
 /// A task's index in the list is kept in its header, so that leaving costs one swap. The entry needs
 /// no count of its own: a task leaves the list before it gives up its live reference.
 ///
-/// Where one thread runs the tasks, nearly all that happens here it does itself, so the lock is one
+/// Where one thread makes the tasks, nearly all that happens here it does itself, so the lock is one
 /// that costs its owner little.
 pub(super) struct TaskList(Lock);
 
@@ -37,10 +37,13 @@ struct Inner {
 unsafe impl Send for Inner {}
 
 impl TaskList {
-    /// The list of a home that the present thread owns, or of one that nobody does.
-    pub(super) fn new(owned: bool) -> Self {
+    /// The list of a home that has this maker, or nobody.
+    pub(super) fn new(maker: ThreadKey) -> Self {
         let inner = Inner { tasks: Vec::new(), closed: false };
-        Self(if owned { Lock::Owned(Biased::new(inner)) } else { Lock::Shared(Mutex::new(inner)) })
+        Self(match maker {
+            ThreadKey::NONE => Lock::Shared(Mutex::new(inner)),
+            maker => Lock::Owned(Biased::owned_by(maker, inner)),
+        })
     }
 
     /// Calls `f`, which runs no code of others, under the lock.

@@ -53,7 +53,7 @@ impl Spawn for Rt {
     }
 
     fn submit(&self, task: Runnable) {
-        match self.0.admit(task) {
+        match task.admit() {
             Ok(task) => self.0.schedule(task),
             Err(task) => drop(task),
         }

@@ -11,8 +11,8 @@
 //!
 //! *Kinds of reference.* A `TaskRef` is a counted pointer; wakers, join handles and abort handles
 //! are `TaskRef`s by other names. A `Runnable` is the right to run the task; there is never more
-//! than one of a task, because only the transition that sets `SCHEDULED` on an idle task (or the
-//! spawn) makes one. It holds no count: the live reference, which only its holder can give up,
+//! than one of a task, because only the transition that sets `HELD` on an idle task (or the spawn)
+//! makes one. It holds no count: the live reference, which only its holder can give up,
 //! keeps the cell. The bits, the live reference and the orderings are set out in `state`.
 //!
 //! *Owned homes.* Where one thread runs all the tasks of a home, as in a `LocalRuntime`, it keeps
@@ -24,7 +24,7 @@
 //! | field | touched by |
 //! |---|---|
 //! | `state` | everybody, by the transitions of `state` |
-//! | `own` | the owner's thread, if the home is owned; before the task is listed, who spawns it |
+//! | `own` | the owner's thread, if the home is owned; before the task is listed, who spawns it; of a task without an owner, the thread between `start` and `stop` or `complete` |
 //! | `vtable`, `home`, `origin`, `id` | read by everybody; written at birth only |
 //! | `index` | whoever holds the lock of the home's list |
 //! | `join_waker` | the `JoinHandle` while `JOIN_WAKER` is clear; the completing thread once the task completed with it set; at the end whoever frees, who finds it empty |
@@ -38,9 +38,12 @@
 //! the thread that made it, spawning asserts that this is the present one, and
 //! `Runnable::run` and its drop compare again before they touch the stage. A `Runnable` that is
 //! dropped on a wrong thread leaks its cell rather than drop a `!Send` future there; our schedulers
-//! never do that. Freeing a cell touches no future and no outcome: the stage is empty by then,
+//! never do that. A task whose future is made where it runs counts as `Send` before that, and as local
+//! from then on; see `pinned`. Freeing a cell touches no future and no outcome: the stage is empty by then,
 //! and so is the waker's slot. What may end with it are hooks and user data, which are `Send` and
 //! `Sync`, and whose panics go no further.
+//!
+//! *The slot* of a worker, from which others may take, holds a `Runnable` as a pointer; see `slot`.
 //!
 //! *Origin.* One word is a line of code or a counted extension; see `origin`.
 //!
@@ -65,8 +68,10 @@ mod locals;
 mod notice;
 mod origin;
 mod own;
+mod pinned;
 mod root;
 mod run;
+mod slot;
 mod spawn;
 mod state;
 mod thread;
@@ -91,5 +96,6 @@ pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;
 pub(crate) use root::Root;
 pub(crate) use run::{Ran, Runnable};
-pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local, spawn_on};
+pub(crate) use slot::OwnedSlot;
+pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local, spawn_on, spawn_pinned};
 pub(crate) use thread::ThreadBound;

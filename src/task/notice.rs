@@ -6,11 +6,11 @@ use std::fmt;
 
 /// A task that another thread has woken or asked to end, on its way to the owner; see `own`.
 ///
-/// INVARIANT: `SCHEDULED` is set in the task's state, and stays so until the notice is taken.
+/// INVARIANT: `WOKEN` is set in the task's state, and stays so until the notice is taken.
 pub(crate) struct Notice(TaskRef);
 
 impl Notice {
-    /// The caller's transition set `SCHEDULED`.
+    /// The caller's transition set `WOKEN`.
     pub(super) fn new(task: TaskRef) -> Self {
         Self(task)
     }

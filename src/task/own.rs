@@ -34,6 +34,13 @@
 //! then queues the task unless that is queued. A wake that found the bit set has a notice before it
 //! that is not taken yet, and its news was released by its own read-modify-write of the same word.
 //! So the two words agree on nothing but this: that a task which was woken is polled afterwards.
+//!
+//! # Tasks that any thread may run
+//!
+//! There this word belongs to the thread that polls, for as long as the poll lasts, and serves it for
+//! what most polls do: to clone and drop the task's own waker, and to wake the task (`QUEUED`), as one
+//! does that yields. The count begins in the middle, and what it has come to by the end of the poll is
+//! moved over with the step that ends it. So a task that yields costs no read-modify-write at all.
 
 use super::state::MOST_OWNED as MOST;
 use crate::primitives::{AtomicU32, Ordering::Relaxed};
@@ -41,12 +48,15 @@ use crate::primitives::{AtomicU32, Ordering::Relaxed};
 const QUEUED: u32 = 1 << 0;
 const RUNNING: u32 = 1 << 1;
 const REFERENCE: u32 = 1 << 2;
+/// Where the count of a poll begins, so that as many may be given up as made.
+const MIDDLE: u32 = MOST / 2;
 
 /// The word; see the module's documentation.
 ///
-/// INVARIANT: written and read by the owner only; or, as long as the task is not listed, by the thread
-/// that spawns it. So it need not be an atomic for any thread's sake; it is one because it is reached
-/// by a shared reference, which costs nothing.
+/// INVARIANT: written, and read to be relied on, by the owner only; or, as long as the task is not
+/// listed, by the thread that spawns it; or, without an owner, by the thread that polls. So it need not
+/// be an atomic for any thread's sake; it is one because it is reached by a shared reference, which
+/// costs nothing.
 #[derive(Debug)]
 pub(super) struct Own(AtomicU32);
 
@@ -59,6 +69,11 @@ impl Own {
     /// A cell that is not queued and has no handle, but the live reference and one more.
     pub(super) fn idle() -> Self {
         Self(AtomicU32::new(2 * REFERENCE))
+    }
+
+    /// A task that nobody owns, and nobody polls yet.
+    pub(super) fn of_nobody() -> Self {
+        Self(AtomicU32::new(0))
     }
 
     #[inline]
@@ -106,6 +121,35 @@ impl Own {
         now & QUEUED != 0
     }
 
+    /// The poll of a task that nobody owns begins.
+    #[inline]
+    pub(super) fn begin(&self) {
+        self.set(RUNNING | (MIDDLE * REFERENCE));
+    }
+
+    /// That poll ended in `Pending`: whether it has woken its task, and how many references there are
+    /// more than before.
+    #[inline]
+    pub(super) fn pause(&self) -> (bool, i32) {
+        let now = self.get();
+        debug_assert_ne!(now & RUNNING, 0, "paused what did not run");
+        self.set(0);
+        (now & QUEUED != 0, Self::more(now))
+    }
+
+    /// That task ends, in such a poll; how many references there are more than before it.
+    #[inline]
+    pub(super) fn finish(&self) -> i32 {
+        let now = self.get();
+        self.set(QUEUED);
+        Self::more(now)
+    }
+
+    #[inline]
+    fn more(word: u32) -> i32 {
+        (word / REFERENCE) as i32 - MIDDLE as i32
+    }
+
     /// Counts one more reference; `false` if it has to be counted in the other word.
     #[inline]
     #[must_use]
@@ -134,11 +178,11 @@ impl Own {
     /// The task ends: nobody queues it any more, and all references are counted elsewhere from now
     /// on, to which the caller adds those that it gets.
     #[inline]
-    pub(super) fn end(&self) -> u32 {
+    pub(super) fn end(&self) -> i32 {
         let references = self.get() / REFERENCE;
         debug_assert_ne!(references, 0, "ended twice");
         self.set(QUEUED);
-        references
+        references as i32
     }
 }
 
@@ -166,6 +210,24 @@ mod tests {
         assert!(!own.release());
         assert!(own.retain());
         assert_eq!(own.end(), 2);
+        assert!(!own.retain() && !own.release() && !own.claim());
+    }
+
+    #[test]
+    fn a_poll_counts_in_both_directions() {
+        let own = Own::of_nobody();
+        assert!(!own.retain() && !own.release(), "nobody polls");
+        own.begin();
+        assert!(own.release() && own.release() && own.retain());
+        assert!(!own.claim());
+        assert_eq!(own.pause(), (true, -1));
+        own.begin();
+        assert!(own.retain());
+        assert_eq!(own.pause(), (false, 1));
+        own.begin();
+        assert!((0..2 * MOST).filter(|_| own.release()).count() < MOST as usize);
+        assert!(!own.release() && own.retain());
+        assert!(own.finish() < 0);
         assert!(!own.retain() && !own.release() && !own.claim());
     }
 

@@ -5,7 +5,7 @@ use super::current::{self, Restore};
 use super::state::{Complete, Idle, Start};
 use super::waker::{TaskRef, with_waker};
 use crate::coop;
-use crate::hooks::{Finish, Hooks, TaskInfo};
+use crate::hooks::{Finish, Hooks, TaskId, TaskInfo};
 use crate::util::{contain, discard, wake_quietly};
 use std::any::Any;
 use std::fmt;
@@ -54,6 +54,31 @@ impl Runnable {
     pub(super) fn tell(&self, event: impl FnOnce(&dyn Hooks, &TaskInfo)) {
         // SAFETY: alive by the invariant.
         unsafe { self.0.as_ref() }.tell(event);
+    }
+
+    /// Takes a new task among the living of its home, and tells the hooks of it.
+    ///
+    /// # Errors
+    ///
+    /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
+    #[inline]
+    pub(crate) fn admit(self) -> Result<Self, Self> {
+        // SAFETY: alive by the invariant.
+        let home = unsafe { &self.0.as_ref().home };
+        if !home.live.insert(&self) {
+            return Err(self);
+        }
+        if !home.hooks.is_empty() {
+            self.tell(|hooks, info| hooks.on_spawn(info));
+        }
+        Ok(self)
+    }
+
+    /// The task's number.
+    #[inline]
+    pub(crate) fn id(&self) -> TaskId {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.id
     }
 
     /// What hooks are told about the task.
@@ -105,7 +130,7 @@ impl Runnable {
         // SAFETY: `complete` drops the guard before it gives up the live reference, and after `stop`
         // in `poll` comes no code of the user's.
         let current = unsafe { current::enter(raw) };
-        let start = if owned { start_owned(header) } else { header.state.start() };
+        let start = if owned { start_owned(header) } else { start_shared(header) };
         match start {
             Start::Cancel => {
                 // SAFETY: between `start` and `complete` the stage is ours.
@@ -126,6 +151,24 @@ fn start_owned(header: &Header) -> Start {
     if header.state.is_aborted() { Start::Cancel } else { Start::Poll }
 }
 
+/// The same of a task that nobody owns.
+#[inline]
+fn start_shared(header: &Header) -> Start {
+    header.own.begin();
+    header.state.start()
+}
+
+/// The poll of such a task ended in `Pending`; whether the caller holds its `Runnable` again.
+#[inline]
+fn stop_shared(header: &Header) -> bool {
+    let (again, moved) = header.own.pause();
+    if again {
+        header.state.keep(moved);
+        return true;
+    }
+    header.state.stop(moved) == Idle::Again
+}
+
 /// # Safety
 ///
 /// `start` has made the stage the caller's.
@@ -140,8 +183,7 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
         drop(budget);
         let finish = match polled {
             Polled::Pending => {
-                let again =
-                    if owned { header.own.stop() } else { header.state.stop() == Idle::Again };
+                let again = if owned { header.own.stop() } else { stop_shared(header) };
                 return if again { Ran::Again(Runnable(raw)) } else { Ran::Waits };
             }
             Polled::Finished => Finish::Finished,
@@ -180,7 +222,8 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
             header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
         let mut outcome_dropped = false;
-        let moved = if header.home.is_owned() { header.own.end() } else { 0 };
+        let owned = header.home.is_owned();
+        let moved = if owned { header.own.end() } else { header.own.finish() };
         loop {
             match header.state.complete(outcome_dropped, moved) {
                 Complete::DropOutcome => {
@@ -254,7 +297,7 @@ impl Drop for Runnable {
         let current = unsafe { current::enter(self.0) };
         // Whatever it says, the future is dropped unpolled. A task of an owned home that is dropped on
         // another thread was never admitted, so that its owner does not know of it.
-        let _ = if header.home.is_owned() { start_owned(header) } else { header.state.start() };
+        let _ = if header.home.is_owned() { start_owned(header) } else { start_shared(header) };
         // SAFETY: `start` has made the stage ours.
         unsafe { cancel(self.0, current) };
     }

@@ -5,6 +5,7 @@ use super::home::{Home, HomeRef, Schedule};
 use super::join::JoinHandle;
 use super::origin::Origin;
 use super::own::Own;
+use super::pinned::Pinned;
 use super::run::Runnable;
 use super::state::State;
 use crate::hooks::TaskId;
@@ -24,6 +25,11 @@ pub(crate) trait Spawn: Send + Sync + 'static {
         if shard < self.workers() { Ok(self.place()) } else { Err(NoSuchShard(())) }
     }
 
+    /// The same, on a worker where the task stays.
+    fn place_pinned(&self, shard: usize) -> Result<Placement, NoSuchShard> {
+        self.place_on(shard)
+    }
+
     /// Takes the new task into its queue; a runtime that has ended drops it, which cancels it.
     fn submit(&self, task: Runnable);
 
@@ -31,6 +37,11 @@ pub(crate) trait Spawn: Send + Sync + 'static {
     fn submit_on(&self, shard: usize, task: Runnable) {
         debug_assert!(shard < self.workers());
         self.submit(task);
+    }
+
+    /// The same for one that was placed to stay.
+    fn submit_pinned(&self, shard: usize, task: Runnable) {
+        self.submit_on(shard, task);
     }
 
     /// How many workers there are; shards are numbered from 0.
@@ -110,6 +121,34 @@ where
     Ok(handle)
 }
 
+/// Makes a task of what `make` makes, on a worker of the caller's choice, where it stays.
+///
+/// # Errors
+///
+/// [`NoSuchShard`], with `make` in it, if there is none of that number.
+pub(crate) fn spawn_pinned<M, F>(
+    spawner: &dyn Spawn,
+    shard: usize,
+    make: M,
+    origin: impl Into<Origin>,
+) -> Result<JoinHandle<F::Output>, NoSuchShard<M>>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let Ok(Placement { home, id }) = spawner.place_pinned(shard) else {
+        return Err(NoSuchShard(make));
+    };
+    let state = words(false, &home);
+    let raw = cell::allocate(Pinned::new(make), state, home, id, origin.into());
+    // SAFETY: the cell is new; see `handles`. What is in it is `Send` until it is first polled, and
+    // then it says that it is not.
+    let (task, handle) = unsafe { handles(raw) };
+    spawner.submit_pinned(shard, task);
+    Ok(handle)
+}
+
 #[inline]
 fn make<F>(placement: Placement, future: F, origin: Origin) -> (Runnable, JoinHandle<F::Output>)
 where
@@ -117,10 +156,17 @@ where
     F::Output: Send + 'static,
 {
     let Placement { home, id } = placement;
-    let state = (State::new(false, home.is_owned()), Own::new());
+    let state = words(false, &home);
     let raw = cell::allocate(future, state, home, id, origin);
     // SAFETY: the cell is new; see `handles`.
     unsafe { handles(raw) }
+}
+
+/// The state of a task that is about to be queued.
+#[inline]
+fn words(local: bool, home: &HomeRef) -> (State, Own) {
+    let owned = home.is_owned();
+    (State::new(local, owned), if owned { Own::new() } else { Own::of_nobody() })
 }
 
 /// Makes `future`, which need not be `Send`, a task of `spawner` on the present thread.
@@ -140,7 +186,7 @@ where
 {
     let Placement { home, id } = spawner.place();
     assert!(home.is_here(), "spawn_local was called on another thread than its runtime's");
-    let state = (State::new(true, home.is_owned()), Own::new());
+    let state = words(true, &home);
     let raw = cell::allocate(future, state, home, id, origin.into());
     // SAFETY: the cell is new; see `handles`. The future is `!Send`, and we are on its thread.
     let (task, handle) = unsafe { handles(raw) };

@@ -5,13 +5,14 @@
 //!
 //! # Flags
 //!
-//! - [`SCHEDULED`]: a [`Runnable`](super::Runnable) for the task exists, in a queue or in somebody's
-//!   hands. Set together with `RUNNING` it means "woken while polled: queue it again afterwards".
-//!   It may also be left set on a completed task, where it means nothing.
-//! - [`RUNNING`]: some thread polls the future or takes it apart. That thread, and no other, may
-//!   touch the stage (the future or its output).
+//! - [`HELD`]: somebody has the task: its [`Runnable`](super::Runnable) is in a queue or in somebody's
+//!   hands, or the future is being polled or taken apart. The holder, and no other, may touch the
+//!   stage (the future or its output). A task that yields stays held from one poll to the next.
+//! - [`WOKEN`]: there is news that the next poll, or the one that is going on, may not have seen: a
+//!   poll that ends goes on to another. Set only on a held task, and cleared by the holder, before it
+//!   polls. It may also be left set on a completed task, where it means nothing.
 //! - [`COMPLETED`]: the future is gone, and the stage holds an outcome or nothing. Never cleared,
-//!   never together with `RUNNING`.
+//!   never together with `HELD`.
 //! - [`ABORTED`]: somebody asked the task to end. Whoever next has a `Runnable` of it drops the
 //!   future instead of polling it. Never cleared.
 //! - [`JOIN_INTEREST`]: a `JoinHandle` exists. While it is set on a completed task, the stage
@@ -19,7 +20,8 @@
 //! - [`JOIN_WAKER`]: the join waker's slot is filled. While it is clear, the slot belongs to the
 //!   `JoinHandle`; while it is set, nobody writes to it, and on completion it passes to the thread
 //!   that completes. Only set while `JOIN_INTEREST` is.
-//! - [`LOCAL`]: the future is `!Send`. Never changes.
+//! - [`LOCAL`]: the future is `!Send`, and stays on its thread. Never cleared; set at birth, or by that
+//!   thread when it makes the future.
 //! - [`TENTATIVE`]: the task waits for a place in the queue of its home, and belongs to its handle
 //!   until it has one: the drop of the handle aborts it. Set before the handle is given out, and
 //!   cleared by the home, once. Only a hint to the handle, it orders nothing: a handle that is
@@ -31,7 +33,7 @@
 //! # Tasks that one thread owns
 //!
 //! There the owner keeps its part in a word of its own, see [`own`](super::own), and this word says
-//! what concerns other threads. `RUNNING` is never set in it, and `SCHEDULED` means that a
+//! what concerns other threads. `HELD` is never set in it, and `WOKEN` means that a
 //! [`Notice`](super::Notice) is on its way to the owner.
 //!
 //! # References
@@ -41,7 +43,8 @@
 //! stands for the task's life: it is there from the start and is given up by the transition to
 //! `COMPLETED`. A `Runnable` holds none of its own, since the task cannot complete except through
 //! it; so queueing costs no count. Of a task that one thread owns, part of the references are
-//! counted in the other word until it completes, and this count may be 0 or less.
+//! counted in the other word until it completes, and of one that is being polled those that the poll
+//! makes and gives up, until it ends: so this count may be 0 or less.
 //!
 //! An overflow aborts the process: leaked clones in the millions are a bug, and going on would free
 //! memory that is in use. The limit lies so far below 2²¹ that what an owner has counted fits on top
@@ -49,20 +52,23 @@
 //!
 //! # Ordering
 //!
-//! Whoever wakes writes its news, then sets `SCHEDULED` with a release; whoever starts a poll
-//! clears it with an acquire, and so sees the news of everybody who set it, or found it set: a wake
-//! of a scheduled task is a read-modify-write all the same, never a mere load, or its news could
-//! stay behind in the store buffer while the poll misses it. A poll ends with a release, and the
-//! next begins with an acquire, so the future may move between threads. Completion releases the
-//! outcome, and the handle's look at `COMPLETED` acquires it. Giving up a reference releases all
-//! that was done under it; the thread that frees acquires.
+//! Whoever wakes a task that waits takes it (`HELD`), with an acquire of what the last poll released,
+//! and hands it to its next poll through a queue, which orders by itself. Whoever wakes a held task
+//! writes its news, then sets `WOKEN` with a release; the holder clears that with an acquire, at the
+//! start of a poll or at its end, and so sees the news of everybody who set it, or found it set: a
+//! wake of a held task is a read-modify-write all the same, never a mere load, or its news could
+//! stay behind in the store buffer while the poll misses it. A start that reads `WOKEN` as clear may
+//! be late to know of it; then the end of that poll, a read-modify-write, knows. A poll ends with a
+//! release, and the next begins with an acquire, or with the queue's, so the future may move between
+//! threads. Completion releases the outcome, and the handle's look at `COMPLETED` acquires it. Giving
+//! up a reference releases all that was done under it; the thread that frees acquires.
 
 use crate::primitives::{AtomicU32, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed};
 use std::io::Write;
 
-const SCHEDULED: u32 = 1 << 0;
-const RUNNING: u32 = 1 << 1;
+const HELD: u32 = 1 << 0;
+const WOKEN: u32 = 1 << 1;
 const COMPLETED: u32 = 1 << 2;
 const ABORTED: u32 = 1 << 3;
 const JOIN_INTEREST: u32 = 1 << 4;
@@ -158,7 +164,7 @@ impl State {
     #[inline]
     pub(super) fn new(local: bool, owned: bool) -> Self {
         let kind = if local { LOCAL } else { 0 };
-        let queued = if owned { 0 } else { SCHEDULED | (2 * REFERENCE) };
+        let queued = if owned { 0 } else { HELD | (2 * REFERENCE) };
         Self(AtomicU32::new(JOIN_INTEREST | kind | queued))
     }
 
@@ -170,6 +176,11 @@ impl State {
     /// Whether the cell stands for the future of a `block_on`.
     pub(super) fn is_root(&self) -> bool {
         self.0.load(Relaxed) & ROOT != 0
+    }
+
+    /// The future is `!Send` from now on; said by the thread on which it stays.
+    pub(super) fn set_local(&self) {
+        self.0.fetch_or(LOCAL, Relaxed);
     }
 
     pub(super) fn is_local(&self) -> bool {
@@ -214,27 +225,53 @@ impl State {
         self.0.load(Relaxed) & REFUSED != 0
     }
 
-    /// A waker that stays wakes the task; on another thread than its owner, if it has one. Then to
-    /// schedule it is to give the owner notice.
+    /// A waker that stays wakes the task.
     #[inline]
     pub(super) fn wake(&self) -> Wake {
-        Self::claim(self.0.fetch_or(SCHEDULED, AcqRel))
+        self.claim(0)
     }
 
     /// Somebody asks the task to end.
     #[inline]
     pub(super) fn abort(&self) -> Wake {
-        Self::claim(self.0.fetch_or(SCHEDULED | ABORTED, AcqRel))
-    }
-
-    /// The same on the thread of the task's owner, who sees to the rest.
-    pub(super) fn set_aborted(&self) {
-        self.0.fetch_or(ABORTED, Relaxed);
+        self.claim(ABORTED)
     }
 
     #[inline]
-    fn claim(before: u32) -> Wake {
-        if before & (SCHEDULED | RUNNING | COMPLETED) == 0 { Wake::Schedule } else { Wake::Nothing }
+    fn claim(&self, with: u32) -> Wake {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            if now & COMPLETED != 0 {
+                return Wake::Nothing;
+            }
+            let held = now & HELD != 0;
+            let next = now | with | if held { WOKEN } else { HELD };
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) if held => return Wake::Nothing,
+                Ok(_) => return Wake::Schedule,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The same of a task that one thread owns, on another: to schedule it is to give the owner
+    /// notice.
+    pub(super) fn wake_elsewhere(&self) -> Wake {
+        Self::notify(self.0.fetch_or(WOKEN, AcqRel))
+    }
+
+    /// As [`abort`](Self::abort), of a task that another thread owns.
+    pub(super) fn abort_elsewhere(&self) -> Wake {
+        Self::notify(self.0.fetch_or(WOKEN | ABORTED, AcqRel))
+    }
+
+    fn notify(before: u32) -> Wake {
+        if before & (WOKEN | COMPLETED) == 0 { Wake::Schedule } else { Wake::Nothing }
+    }
+
+    /// As [`abort`](Self::abort), by who may write the other word and sees to the rest.
+    pub(super) fn set_aborted(&self) {
+        self.0.fetch_or(ABORTED, Relaxed);
     }
 
     /// A waker wakes the task and ends with that.
@@ -245,8 +282,8 @@ impl State {
     pub(super) fn wake_owned(&self) -> WakeOwned {
         let mut now = self.0.load(Relaxed);
         loop {
-            let idle = now & (SCHEDULED | RUNNING | COMPLETED) == 0;
-            let next = if idle { now | SCHEDULED } else { (now | SCHEDULED) - REFERENCE };
+            let idle = now & (HELD | COMPLETED) == 0;
+            let next = if idle { now | HELD } else { (now | WOKEN).wrapping_sub(REFERENCE) };
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) if idle => return WakeOwned::Schedule,
                 Ok(_) if is_free(next) => return WakeOwned::Free,
@@ -256,37 +293,53 @@ impl State {
         }
     }
 
-    /// The holder of the `Runnable` begins: `SCHEDULED` becomes `RUNNING`.
+    /// The holder of the `Runnable` begins.
     #[inline]
     pub(super) fn start(&self) -> Start {
-        let before = self.0.fetch_xor(SCHEDULED | RUNNING, AcqRel);
-        debug_assert_eq!(
-            before & (SCHEDULED | RUNNING | COMPLETED),
-            SCHEDULED,
-            "a second Runnable"
-        );
-        if before & ABORTED == 0 { Start::Poll } else { Start::Cancel }
+        let mut now = self.0.load(Acquire);
+        debug_assert_eq!(now & (HELD | COMPLETED), HELD, "a second Runnable");
+        if now & WOKEN != 0 {
+            now = self.0.fetch_and(!WOKEN, AcqRel);
+        }
+        if now & ABORTED == 0 { Start::Poll } else { Start::Cancel }
     }
 
-    /// The poll ended in `Pending`.
+    /// The poll ended in `Pending`. `moved` references come over from the other word.
     #[inline]
-    pub(super) fn stop(&self) -> Idle {
-        let before = self.0.fetch_xor(RUNNING, AcqRel);
-        debug_assert_eq!(before & (RUNNING | COMPLETED), RUNNING, "stopped what did not run");
-        if before & SCHEDULED == 0 { Idle::Waits } else { Idle::Again }
+    pub(super) fn stop(&self, moved: i32) -> Idle {
+        let moved = (moved as u32).wrapping_mul(REFERENCE);
+        let mut now = self.0.load(Relaxed);
+        loop {
+            debug_assert_eq!(now & (HELD | COMPLETED), HELD, "stopped what did not run");
+            let woken = now & WOKEN != 0;
+            let next = (now & if woken { !WOKEN } else { !HELD }).wrapping_add(moved);
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) if woken => return Idle::Again,
+                Ok(_) => return Idle::Waits,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The poll ended in `Pending`, and has woken its own task: the caller keeps it.
+    #[inline]
+    pub(super) fn keep(&self, moved: i32) {
+        if moved != 0 {
+            self.0.fetch_add((moved as u32).wrapping_mul(REFERENCE), AcqRel);
+        }
     }
 
     /// The owner takes a notice: what was done before the wakes that it stands for is visible now.
     pub(super) fn take_notice(&self) {
-        let before = self.0.fetch_and(!SCHEDULED, AcqRel);
-        debug_assert_ne!(before & SCHEDULED, 0, "a second notice");
+        let before = self.0.fetch_and(!WOKEN, AcqRel);
+        debug_assert_ne!(before & WOKEN, 0, "a second notice");
     }
 
     /// The future is gone and the outcome in its place, or dropped if `outcome_dropped`. `moved`
-    /// references, the live one among them, come over from the owner's word.
+    /// references come over from the other word, the live one among them if one thread owns the task.
     #[inline]
-    pub(super) fn complete(&self, outcome_dropped: bool, moved: u32) -> Complete {
-        let moved = moved * REFERENCE;
+    pub(super) fn complete(&self, outcome_dropped: bool, moved: i32) -> Complete {
+        let moved = (moved as u32).wrapping_mul(REFERENCE);
         let mut now = self.0.load(Acquire);
         loop {
             debug_assert_eq!(now & COMPLETED, 0, "completed twice");
@@ -296,8 +349,8 @@ impl State {
                 return Complete::DropOutcome;
             }
             let wakes = now & JOIN_WAKER != 0;
-            let done = ((now & !RUNNING) | COMPLETED).wrapping_add(moved);
-            let next = if wakes { done } else { done - REFERENCE };
+            let done = ((now & !HELD) | COMPLETED).wrapping_add(moved);
+            let next = if wakes { done } else { done.wrapping_sub(REFERENCE) };
             if is_free(next) {
                 // The live reference is the only one, so nobody else is there to tell.
                 return Complete::Free;
@@ -384,7 +437,7 @@ impl State {
 
     #[cfg(all(test, not(loom)))]
     pub(super) fn with_references(count: i32) -> Self {
-        Self(AtomicU32::new(SCHEDULED | (count * REFERENCE as i32) as u32))
+        Self(AtomicU32::new(HELD | (count * REFERENCE as i32) as u32))
     }
 }
 
@@ -418,8 +471,8 @@ mod tests {
     fn a_task_is_queued_once_however_often_it_is_woken() {
         let state = State::new(false, false);
         assert_eq!(state.wake(), Wake::Nothing, "queued already");
-        assert_eq!(state.start(), Start::Poll);
-        assert_eq!(state.stop(), Idle::Waits);
+        assert_eq!(state.start(), Start::Poll, "which sees that news, too");
+        assert_eq!(state.stop(0), Idle::Waits);
         assert_eq!(state.wake(), Wake::Schedule);
         assert_eq!(state.wake(), Wake::Nothing);
         assert_eq!(state.abort(), Wake::Nothing);
@@ -431,9 +484,24 @@ mod tests {
         let state = State::new(false, false);
         assert_eq!(state.start(), Start::Poll);
         assert_eq!(state.wake(), Wake::Nothing);
-        assert_eq!(state.stop(), Idle::Again);
+        assert_eq!(state.stop(0), Idle::Again);
         assert_eq!(state.start(), Start::Poll);
-        assert_eq!(state.stop(), Idle::Waits);
+        assert_eq!(state.stop(0), Idle::Waits);
+    }
+
+    #[test]
+    fn what_a_poll_counted_by_itself_is_counted_when_it_ends() {
+        let state = State::new(false, false);
+        assert_eq!(state.start(), Start::Poll);
+        state.keep(2);
+        assert_eq!(state.references(), 4);
+        assert_eq!(state.start(), Start::Poll, "held from one poll to the next");
+        assert_eq!(state.abort(), Wake::Nothing);
+        assert_eq!(state.stop(-3), Idle::Again);
+        assert_eq!(state.references(), 1);
+        assert_eq!(state.start(), Start::Cancel);
+        assert_eq!(state.complete(true, 1), Complete::Released);
+        assert_eq!(state.references(), 1);
     }
 
     #[test]
@@ -453,7 +521,8 @@ mod tests {
         assert_eq!(state.detach(), Detach::Released);
         assert!(!state.release());
         assert_eq!(state.references(), -2);
-        assert_eq!(state.wake(), Wake::Schedule);
+        assert_eq!(state.wake_elsewhere(), Wake::Schedule);
+        assert_eq!(state.wake_elsewhere(), Wake::Nothing, "the notice is on its way");
         state.take_notice();
         // The live reference, the two from above, and one more.
         assert_eq!(state.complete(true, 4), Complete::Released);
@@ -475,7 +544,7 @@ mod tests {
         state.retain();
         assert_eq!(state.references(), MAX_REFERENCES);
         assert_eq!(state.start(), Start::Poll);
-        assert_eq!(state.stop(), Idle::Waits);
+        assert_eq!(state.stop(0), Idle::Waits);
         assert!(!state.release());
         assert_eq!(state.references(), MAX_REFERENCES - 1);
     }

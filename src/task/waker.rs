@@ -1,6 +1,7 @@
 //! Counted references to a task, and the wakers made of them.
 
 use super::cell::{self, Header};
+use super::current;
 use super::notice::Notice;
 use super::run::Runnable;
 use super::state::{Wake, WakeOwned};
@@ -53,48 +54,58 @@ impl TaskRef {
     /// Asks the task to end; see [`AbortHandle::abort`](super::AbortHandle::abort).
     pub(super) fn abort(&self) {
         let header = self.header();
-        if header.home.is_owner_here() {
+        if keeps_own_word(header) {
             header.state.set_aborted();
-            self.wake_owned();
-        } else if header.state.abort() == Wake::Schedule {
-            self.schedule();
+            self.wake_here();
+        } else if header.home.is_owned() {
+            self.give_notice(header.state.abort_elsewhere());
+        } else {
+            self.schedule(header.state.abort());
         }
     }
 
     #[inline]
     fn wake_by_ref(&self) {
         let header = self.header();
-        if header.home.is_owner_here() {
-            self.wake_owned();
-        } else if header.state.wake() == Wake::Schedule {
-            self.schedule();
+        if keeps_own_word(header) {
+            self.wake_here();
+        } else if header.home.is_owned() {
+            self.give_notice(header.state.wake_elsewhere());
+        } else {
+            self.schedule(header.state.wake());
         }
     }
 
-    /// Wakes the task on the thread of its owner.
+    /// Wakes the task by the word that the present thread keeps.
     #[inline]
-    fn wake_owned(&self) {
+    fn wake_here(&self) {
+        // Of a task that has no owner, that thread polls it, and queues it afterwards.
         if self.header().own.claim() {
             // SAFETY: the claim made a `Runnable`, and it is ours.
             schedule(unsafe { Runnable::from_raw(self.0) }, self.header());
         }
     }
 
-    /// Sees to it that the task is queued; the caller's transition has set `SCHEDULED`.
-    fn schedule(&self) {
-        if self.header().home.is_owned() {
-            give_notice(Notice::new(self.clone()), self.header());
-        } else {
+    #[inline]
+    fn schedule(&self, wake: Wake) {
+        if wake == Wake::Schedule {
             // SAFETY: the transition made a `Runnable`, and it is ours.
             schedule(unsafe { Runnable::from_raw(self.0) }, self.header());
         }
     }
 
+    /// Tells the owner, if the caller's transition has set `WOKEN`.
+    fn give_notice(&self, wake: Wake) {
+        if wake == Wake::Schedule {
+            give_notice(Notice::new(self.clone()), self.header());
+        }
+    }
+
     #[inline]
     fn wake(self) {
-        if self.header().home.is_owner_here() {
+        if keeps_own_word(self.header()) {
             let this = ManuallyDrop::new(self);
-            this.wake_owned();
+            this.wake_here();
             if !this.header().own.release() {
                 drop(ManuallyDrop::into_inner(this));
             }
@@ -131,7 +142,7 @@ impl Drop for TaskRef {
     #[inline]
     fn drop(&mut self) {
         let header = self.header();
-        if header.home.is_owner_here() && header.own.release() {
+        if keeps_own_word(header) && header.own.release() {
             return;
         }
         if header.state.release() {
@@ -144,9 +155,15 @@ impl Drop for TaskRef {
 /// Counts one more reference, in the word that the present thread may write.
 #[inline]
 fn retain(header: &Header) {
-    if !(header.home.is_owner_here() && header.own.retain()) {
+    if !(keeps_own_word(header) && header.own.retain()) {
         header.state.retain();
     }
+}
+
+/// Whether the present thread writes the other word: it owns the task, or polls one without an owner.
+#[inline]
+fn keeps_own_word(header: &Header) -> bool {
+    header.home.is_owner_here() || current::is(header)
 }
 
 /// Hands a woken task to its home. The caller's reference keeps both alive meanwhile.

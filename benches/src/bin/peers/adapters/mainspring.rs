@@ -64,6 +64,24 @@ impl Flavour for LocalFine {
     }
 }
 
+/// A `Runtime` of two workers.
+pub(crate) struct TwoWorkers;
+
+impl Flavour for TwoWorkers {
+    fn run<F: Future<Output = ()> + 'static>(main: F) {
+        let runtime = mainspring::Runtime::builder().worker_threads(2).blocking_queue(BLOCKING_QUEUE);
+        let runtime = runtime.build().expect("mainspring starts");
+        // SAFETY: as for `LocalSend`.
+        let main = runtime.spawn(unsafe { AssertSend::new(main) });
+        runtime.block_on(main).expect("it does not panic");
+    }
+
+    #[inline]
+    fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output> {
+        LocalSend::spawn(future)
+    }
+}
+
 /// Room for all jobs that a workload queues: else those beyond wait in their handles. The queues of the
 /// others have no bound.
 const BLOCKING_QUEUE: usize = 16_384;

@@ -20,8 +20,6 @@ use crate::workload::Workload;
 use ::monoio::{IoUringDriver, LegacyDriver};
 
 /// All of this build, in the order of the tables.
-///
-/// mainspring with two workers belongs behind the last of one thread, with [`Role::Ours`].
 pub(crate) const ALL: &[Entry] = &[
     Entry::new("floor", 1, floor::start).role(Role::Floor),
     Entry::of::<Mainspring<Local>>("mainspring_local", 1).role(Role::Ours),
@@ -35,6 +33,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::of::<Compio<Polling>>("compio_poll", 1),
     Entry::of::<Compio<IoUring>>("compio_uring", 1),
     Entry::new("may", 1, may::start),
+    Entry::of::<Mainspring<mainspring::TwoWorkers>>("mainspring_mt2", 2).role(Role::Ours),
     Entry::of::<Tokio<TwoWorkers>>("tokio_mt2", 2),
     #[cfg(feature = "tokio-eager")]
     Entry::of::<Tokio<tokio::TwoWorkersEager>>("tokio_mt2_eager", 2),

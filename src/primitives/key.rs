@@ -1,0 +1,96 @@
+//! Threads by number, so that what belongs to one can tell whether it is there.
+
+use super::{local, unique_id};
+use std::cell::Cell;
+
+/// What a thread has that never asked for its number, and no key is.
+const UNKNOWN: u64 = 0;
+
+local! {
+    static NUMBER: Cell<u64> = Cell::new(UNKNOWN);
+}
+
+/// A thread, told from every other that this process has, had or will have.
+///
+/// `std::thread::ThreadId` means the same but costs a counted reference each time it is asked for, and
+/// is not known before the thread is there.
+///
+/// INVARIANT: no two threads have the same number, so that what is reached only where
+/// [`is_here`](Self::is_here) is so is reached by one thread at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadKey(u64);
+
+impl ThreadKey {
+    /// No thread.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    /// The present thread; [`NONE`](Self::NONE) while its thread-locals are gone.
+    pub(crate) fn current() -> Self {
+        let key = NUMBER.try_with(|number| {
+            if number.get() == UNKNOWN {
+                number.set(unique_id().get());
+            }
+            Self(number.get())
+        });
+        key.unwrap_or(Self::NONE)
+    }
+
+    /// Whether this is the present thread.
+    #[inline]
+    pub(crate) fn is_here(self) -> bool {
+        NUMBER.try_with(Cell::get).is_ok_and(|here| here == self.0)
+    }
+}
+
+/// The number of a thread that has not begun, for what is made for it beforehand.
+#[derive(Debug)]
+pub(crate) struct NewThread(ThreadKey);
+
+impl NewThread {
+    pub(crate) fn new() -> Self {
+        Self(ThreadKey(unique_id().get()))
+    }
+
+    pub(crate) fn key(&self) -> ThreadKey {
+        self.0
+    }
+
+    /// Makes the present thread the one that was meant.
+    ///
+    /// # Panics
+    ///
+    /// If it has a number already: this comes first of all that a thread does.
+    pub(crate) fn begin(self) {
+        let new = NUMBER.try_with(|number| number.replace(self.0.0) == UNKNOWN);
+        assert!(new.unwrap_or(false), "a thread has one number only");
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn keys_are_of_threads() {
+        let here = ThreadKey::current();
+        assert!(here.is_here() && ThreadKey::current().is_here());
+        assert!(!ThreadKey::NONE.is_here());
+        thread::spawn(move || assert!(!here.is_here())).join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_takes_the_number_that_was_meant_for_it_once() {
+        let (new, another) = (NewThread::new(), NewThread::new());
+        let key = new.key();
+        assert!(!key.is_here());
+        thread::spawn(move || {
+            new.begin();
+            assert!(key.is_here() && ThreadKey::current() == key);
+            assert!(std::panic::catch_unwind(|| another.begin()).is_err());
+        })
+        .join()
+        .unwrap();
+        assert!(!key.is_here());
+    }
+}

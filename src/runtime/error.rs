@@ -1,0 +1,72 @@
+//! What may be wrong about a runtime that is to be built.
+
+use crate::offload::BadSetting;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+const FINEST: Duration = Duration::from_micros(50);
+const COARSEST: Duration = Duration::from_secs(1);
+
+/// More workers than this are taken for a mistake.
+pub(super) const MOST_WORKERS: usize = 1024;
+
+/// Why a runtime could not be made; the message says what to change.
+#[derive(Debug)]
+pub struct BuildError(pub(super) Why);
+
+#[derive(Debug)]
+pub(super) enum Why {
+    Descriptors(io::Error),
+    Thread(io::Error),
+    Workers(usize),
+    Resolution(Duration),
+    Setting(BadSetting),
+}
+
+/// A step of timers that is within its bounds.
+pub(super) fn check_resolution(resolution: Duration) -> Result<Duration, BuildError> {
+    match (FINEST..=COARSEST).contains(&resolution) {
+        true => Ok(resolution),
+        false => Err(BuildError(Why::Resolution(resolution))),
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Descriptors(error) if error.kind() == io::ErrorKind::Unsupported => write!(
+                f,
+                "timers finer than 1 ms, or seen by a host's descriptor, need a timerfd: {error}"
+            ),
+            Why::Descriptors(error) => write!(
+                f,
+                "the system gave no descriptors for the event loop ({error}): close some, or raise \
+                 the limit"
+            ),
+            Why::Thread(error) => write!(
+                f,
+                "the system gave no thread for a worker ({error}): ask for fewer workers, or raise \
+                 what it allows (memory, ulimit -u, pids.max)"
+            ),
+            Why::Workers(given) => {
+                write!(f, "worker_threads is {given}, but must be from 1 to {MOST_WORKERS}")
+            }
+            Why::Resolution(given) => write!(
+                f,
+                "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
+            ),
+            Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Why::Descriptors(error) | Why::Thread(error) => Some(error),
+            Why::Setting(bad) => Some(bad),
+            Why::Workers(_) | Why::Resolution(_) => None,
+        }
+    }
+}

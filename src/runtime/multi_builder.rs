@@ -1,0 +1,187 @@
+//! How a runtime with several workers is put together.
+
+use super::builder::TIMER_RESOLUTION;
+use super::error::{BuildError, MOST_WORKERS, Why, check_resolution};
+use super::multi::Runtime;
+use crate::context::DefaultExecutor;
+use crate::driver::KernelTimers;
+use crate::hooks::{HookSet, Hooks};
+use crate::offload::{self, ThreadPool};
+use crate::scheduler::workers::{Settings, StartError, Workers};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// The settings of a [`Runtime`]; made by [`Runtime::builder`].
+///
+/// # Examples
+///
+/// ```
+/// let rt = mainspring::Runtime::builder().worker_threads(2).thread_name("mine").build()?;
+/// let name = rt.block_on(async {
+///     mainspring::spawn(async { std::thread::current().name().map(String::from) }).await
+/// })?;
+/// assert!(name.unwrap().starts_with("mine-"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until build() is called"]
+pub struct Builder {
+    workers: Option<usize>,
+    thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    stack_size: Option<usize>,
+    hooks: Option<Arc<dyn Hooks>>,
+    blocking: offload::Builder,
+    timer_resolution: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            thread_name: numbered("mainspring-worker".into()),
+            stack_size: None,
+            hooks: None,
+            blocking: offload::Builder::default(),
+            timer_resolution: TIMER_RESOLUTION,
+        }
+    }
+}
+
+fn numbered(name: String) -> Arc<dyn Fn(usize) -> String + Send + Sync> {
+    Arc::new(move |worker| format!("{name}-{worker}"))
+}
+
+impl Builder {
+    /// How many threads run tasks: from 1 to 1,024, by default as many as the process may use CPUs.
+    ///
+    /// By default that is what [`std::thread::available_parallelism`] says, which heeds the affinity
+    /// of the calling thread and the quota of its control group; or 1 where nothing is known.
+    pub fn worker_threads(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the workers' threads are called, with the number of each after it; by default
+    /// `mainspring-worker`.
+    ///
+    /// Systems cut names off; Linux keeps 15 bytes.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.thread_name = numbered(name.into());
+        self
+    }
+
+    /// The stack of each worker's thread, in bytes; by default what std gives to threads (2 MiB).
+    ///
+    /// The system may give more. Where it gives none of that size, building is an error.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// The step in which timers are kept, from 50 µs to 1 s; by default 1 ms.
+    ///
+    /// See [`LocalBuilder::timer_resolution`](crate::LocalBuilder::timer_resolution). Each worker has
+    /// timers of its own.
+    pub fn timer_resolution(mut self, resolution: Duration) -> Self {
+        self.timer_resolution = resolution;
+        self
+    }
+
+    /// Tells `hooks` of the life of tasks and of the workers; by default nobody is told.
+    pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
+    }
+
+    /// How many closures of [`spawn_blocking`](crate::spawn_blocking) may run at a time, each on a
+    /// thread of its own: from 1 to 8,191, by default 64.
+    ///
+    /// It can be changed later: see [`Handle::blocking`](crate::Handle::blocking).
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking = self.blocking.max_threads(threads);
+        self
+    }
+
+    /// How many more of these closures have a place in the queue: from 1 to 1,000,000, by default
+    /// 1,024.
+    ///
+    /// It can be changed later: see [`Handle::blocking`](crate::Handle::blocking).
+    pub fn blocking_queue(mut self, jobs: usize) -> Self {
+        self.blocking = self.blocking.queue(jobs);
+        self
+    }
+
+    /// How long a thread stays that has no such closure to run; by default 10 s.
+    pub fn blocking_keep_alive(mut self, time: Duration) -> Self {
+        self.blocking = self.blocking.keep_alive(time);
+        self
+    }
+
+    /// How much is *added* to the nice value for the threads of these closures, from 0 to 19; by
+    /// default 0. Only on Linux: see
+    /// [`LocalBuilder::blocking_niceness`](crate::LocalBuilder::blocking_niceness).
+    pub fn blocking_niceness(mut self, added: u8) -> Self {
+        self.blocking = self.blocking.niceness(added);
+        self
+    }
+
+    /// Makes the runtime, and starts its workers.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no descriptors left, of which each worker needs three (four with timers finer
+    /// than 1 ms), or no threads. If a setting is out of its bounds, or asks for what the system does
+    /// not have.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
+        let workers = self.workers.unwrap_or_else(|| {
+            available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
+        });
+        if !(1..=MOST_WORKERS).contains(&workers) {
+            return Err(BuildError(Why::Workers(workers)));
+        }
+        let timer_resolution = check_resolution(self.timer_resolution)?;
+        let kernel_timers = match timer_resolution < TIMER_RESOLUTION {
+            true => KernelTimers::Always,
+            false => KernelTimers::Unused,
+        };
+        let hooks = HookSet::new(self.hooks, None);
+        let settings = Settings {
+            workers,
+            timer_resolution,
+            kernel_timers,
+            thread_name: self.thread_name,
+            stack_size: self.stack_size,
+            hooks: hooks.clone(),
+        };
+        let mut pool = None;
+        let workers = Workers::start(settings, |outside| {
+            let pool = pool.insert(ThreadPool::of_runtime(blocking, hooks, outside));
+            Arc::new(pool.handle().clone()) as Arc<dyn DefaultExecutor>
+        });
+        let workers = workers.map_err(|error| {
+            BuildError(match error {
+                StartError::Descriptors(error) => Why::Descriptors(error),
+                StartError::Thread(error) => Why::Thread(error),
+            })
+        })?;
+        let pool = pool.expect("the workers have asked for their executor");
+        Ok(Runtime::new(workers, pool))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("worker_threads", &self.workers)
+            .field("thread_name", &(self.thread_name)(0))
+            .field("stack_size", &self.stack_size)
+            .field("hooks", &self.hooks.is_some())
+            .field("blocking", &self.blocking)
+            .field("timer_resolution", &self.timer_resolution)
+            .finish()
+    }
+}

@@ -1,0 +1,276 @@
+//! All shards of a runtime together: who gets a task that was woken, wherever that was.
+
+use super::idle::Idle;
+use super::shard::{Left, Shard, Surplus};
+use crate::context;
+use crate::hooks::HookSet;
+use crate::primitives::{AtomicBool, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence};
+use crate::task::{Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn};
+use crossbeam_utils::CachePadded;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// What all threads share.
+#[derive(Debug)]
+pub(super) struct Shards {
+    runtime: NonZeroU64,
+    each: Box<[CachePadded<Shard>]>,
+    /// What threads have queued that are no workers.
+    pub(super) injector: Injector<Runnable>,
+    pub(super) idle: Idle,
+    closing: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Shards {
+    pub(super) fn new(runtime: NonZeroU64, each: impl IntoIterator<Item = Shard>) -> Self {
+        let each: Box<[_]> = each.into_iter().map(CachePadded::new).collect();
+        Self {
+            runtime,
+            idle: Idle::new(each.len()),
+            each,
+            injector: Injector::new(),
+            closing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn each(&self) -> &[CachePadded<Shard>] {
+        &self.each
+    }
+
+    /// The shard of the present thread, if it is a worker here.
+    #[inline]
+    pub(super) fn here(&self) -> Option<&Shard> {
+        context::worker_of(self.runtime).map(|shard| &*self.each[shard])
+    }
+
+    /// Queues a task that was woken or spawned.
+    #[inline]
+    pub(super) fn schedule(&self, task: Runnable) {
+        let pushed = match self.here() {
+            Some(shard) => shard.push(task),
+            None => Err(task),
+        };
+        match pushed {
+            Ok(surplus) => self.call_for(surplus),
+            Err(task) => self.inject(task),
+        }
+    }
+
+    /// Queues a task from a thread that is no worker.
+    pub(super) fn inject(&self, task: Runnable) {
+        self.injector.push(task);
+        full_fence();
+        if self.idle.wants_call() {
+            self.call();
+        }
+        // The fence stands between the push and this look, and whoever ends the runtime has the two
+        // the other way round: so one of the two takes the task out.
+        if self.ended.load(Ordering::Relaxed) {
+            self.drop_queued();
+        }
+    }
+
+    /// Calls somebody for work that was pushed by the worker that runs here, if there is a surplus.
+    #[inline]
+    pub(super) fn call_for(&self, surplus: Surplus) {
+        if surplus == Surplus::Yes {
+            full_fence();
+            if self.idle.wants_call() {
+                self.call();
+            }
+        }
+    }
+
+    #[cold]
+    fn call(&self) {
+        if let Some(worker) = self.idle.call() {
+            self.each[worker].driver.unpark();
+        }
+    }
+
+    /// Leaves something for one worker.
+    pub(super) fn leave(&self, shard: usize, left: Left) {
+        let shard = &self.each[shard];
+        match shard.leave(left) {
+            Ok(()) => shard.driver.unpark(),
+            Err(refused) => drop(refused),
+        }
+    }
+
+    /// Whether something lies where any worker may take it.
+    pub(super) fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.each.iter().any(|shard| !shard.stealer.is_empty())
+    }
+
+    /// Whether the runtime is about to end, so that tasks are not polled any more.
+    #[inline]
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// All tasks were asked to end: the workers see to that, and end.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        for shard in &self.each {
+            shard.driver.unpark();
+        }
+    }
+
+    /// No worker comes to what is queued from now on: it is dropped, which cancels it.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        full_fence();
+        self.drop_queued();
+    }
+
+    /// Drops what lies where any thread may take it.
+    pub(super) fn drop_queued(&self) {
+        loop {
+            match self.injector.steal() {
+                Steal::Success(task) => drop(task),
+                Steal::Retry => {}
+                Steal::Empty => break,
+            }
+        }
+        for shard in &self.each {
+            drop_stealable(&shard.stealer);
+            drop(shard.slot.take());
+        }
+    }
+}
+
+fn drop_stealable(stealer: &Stealer<Runnable>) {
+    loop {
+        match stealer.steal() {
+            Steal::Success(task) => drop(task),
+            Steal::Retry => {}
+            Steal::Empty => return,
+        }
+    }
+}
+
+/// What the tasks of a shard point to, which any worker may run.
+#[derive(Debug)]
+pub(super) struct Anywhere(pub(super) Arc<Shards>);
+
+impl Schedule for Anywhere {
+    #[inline]
+    fn schedule(&self, task: Runnable) {
+        self.0.schedule(task);
+    }
+}
+
+/// What the tasks of a shard point to that stay there.
+#[derive(Debug)]
+pub(super) struct There {
+    shards: Arc<Shards>,
+    shard: usize,
+}
+
+impl Schedule for There {
+    fn schedule(&self, task: Runnable) {
+        if context::worker_of(self.shards.runtime) == Some(self.shard) {
+            self.shards.each[self.shard].push_pinned(task);
+        } else {
+            self.shards.leave(self.shard, Left::Pinned(task));
+        }
+    }
+
+    fn notice(&self, notice: Notice) {
+        self.shards.leave(self.shard, Left::Notice(notice));
+    }
+}
+
+/// The homes of all tasks of a runtime, and how more of them are spawned.
+#[derive(Debug)]
+pub(super) struct Homes {
+    pub(super) shards: Arc<Shards>,
+    /// Of each worker, for tasks that it has spawned.
+    pub(super) of_shards: Box<[Arc<Home<Anywhere>>]>,
+    /// Of each worker, for tasks that stay there.
+    pub(super) pinned: Box<[Arc<Home<There>>]>,
+    /// For tasks that other threads have spawned.
+    pub(super) outside: Arc<Home<Anywhere>>,
+}
+
+impl Homes {
+    /// Homes for workers whose threads need not have begun.
+    pub(super) fn new(shards: &Arc<Shards>, threads: &[ThreadKey], hooks: &HookSet) -> Self {
+        let anywhere = || Anywhere(Arc::clone(shards));
+        let there = |shard| There { shards: Arc::clone(shards), shard };
+        let threads = || threads.iter().copied().enumerate();
+        Self {
+            shards: Arc::clone(shards),
+            of_shards: threads()
+                .map(|(_, thread)| Home::of_shard(thread, anywhere(), hooks.clone()))
+                .collect(),
+            pinned: threads()
+                .map(|(shard, thread)| Home::owned_by(thread, there(shard), hooks.clone()))
+                .collect(),
+            outside: Home::of_nobody(anywhere(), hooks.clone()),
+        }
+    }
+
+    /// How many tasks have been spawned and have not ended.
+    pub(super) fn live_tasks(&self) -> usize {
+        let spawned: usize = self.of_shards.iter().map(|home| home.live_tasks()).sum();
+        let pinned: usize = self.pinned.iter().map(|home| home.live_tasks()).sum();
+        spawned + pinned + self.outside.live_tasks()
+    }
+
+    /// Admits no more tasks, and asks all to end.
+    pub(super) fn close(&self) {
+        self.of_shards.iter().for_each(|home| home.close());
+        self.pinned.iter().for_each(|home| home.close());
+        self.outside.close();
+    }
+}
+
+impl Spawn for Homes {
+    #[inline]
+    fn place(&self) -> Placement {
+        let home = match context::worker_of(self.shards.runtime) {
+            Some(shard) => &self.of_shards[shard],
+            None => &self.outside,
+        };
+        Placement::new(home, context::next_task_id())
+    }
+
+    fn place_on(&self, shard: usize) -> Result<Placement, NoSuchShard> {
+        let home = self.of_shards.get(shard).ok_or(NoSuchShard(()))?;
+        Ok(Placement::new(home, context::next_task_id()))
+    }
+
+    fn place_pinned(&self, shard: usize) -> Result<Placement, NoSuchShard> {
+        let home = self.pinned.get(shard).ok_or(NoSuchShard(()))?;
+        Ok(Placement::new(home, context::next_task_id()))
+    }
+
+    #[inline]
+    fn submit(&self, task: Runnable) {
+        match task.admit() {
+            Ok(task) => self.shards.schedule(task),
+            Err(refused) => drop(refused),
+        }
+    }
+
+    fn submit_on(&self, shard: usize, task: Runnable) {
+        match task.admit() {
+            Ok(task) => self.shards.leave(shard, Left::Task(task)),
+            Err(refused) => drop(refused),
+        }
+    }
+
+    fn submit_pinned(&self, shard: usize, task: Runnable) {
+        match task.admit() {
+            Ok(task) => self.pinned[shard].schedule(task),
+            Err(refused) => drop(refused),
+        }
+    }
+
+    fn workers(&self) -> usize {
+        self.of_shards.len()
+    }
+}

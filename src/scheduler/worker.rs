@@ -1,0 +1,315 @@
+//! What a worker's thread does: runs tasks, looks outside now and then, searches, sleeps.
+
+use super::fairness::Fairness;
+use super::idle;
+use super::shard::{Left, Shard, Surplus};
+use super::shards::{Anywhere, Shards, There};
+use crate::context::{self, Current, Outside, Runs};
+use crate::driver::{Instant, Turn};
+use crate::hooks::{HookSet, PollOutcome};
+use crate::primitives::{NewThread, Steal, full_fence};
+use crate::task::{Home, Ran, Runnable};
+use crate::util::{Rng, WakeList};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The room that what others have left keeps, in entries.
+const KEEP: usize = 1024;
+
+/// What a worker gets along.
+pub(super) struct Start {
+    pub(super) thread: NewThread,
+    pub(super) shards: Arc<Shards>,
+    pub(super) index: usize,
+    pub(super) home: Arc<Home<Anywhere>>,
+    pub(super) pinned: Arc<Home<There>>,
+    pub(super) outside: Outside,
+    pub(super) executor: Arc<dyn context::DefaultExecutor>,
+    pub(super) hooks: HookSet,
+    pub(super) seed: u64,
+}
+
+/// A worker, on its thread.
+struct Worker {
+    shards: Arc<Shards>,
+    index: usize,
+    pinned: Arc<Home<There>>,
+    hooks: HookSet,
+    fairness: Fairness,
+    random: Rng,
+    wakes: WakeList,
+    /// Counted as one that searches.
+    searching: bool,
+    /// How often it has begun something for a task.
+    begun: u64,
+    /// Room for what is taken out of the inbox.
+    spare: VecDeque<Left>,
+    /// The kernel's failure was told.
+    told: bool,
+}
+
+/// The life of a worker's thread.
+pub(super) fn work(start: Start) {
+    let Start { thread, shards, index, home, pinned, outside, executor, hooks, seed } = start;
+    thread.begin();
+    let Outside { driver: _, spawn, calls } = outside;
+    let driver = Arc::clone(&shards.each()[index].driver);
+    context::work_for(driver.runtime(), index);
+    let now = driver.clock().now();
+    let current = Current { driver, spawn, executor, calls, runs: Runs::Send };
+    let entered = context::enter(Rc::new(current));
+    let mut worker = Worker {
+        shards,
+        index,
+        pinned: Arc::clone(&pinned),
+        hooks,
+        fairness: Fairness::new(now),
+        random: Rng::new(seed),
+        wakes: WakeList::new(),
+        searching: false,
+        begun: 0,
+        spare: VecDeque::new(),
+        told: false,
+    };
+    worker.run();
+    drop(entered);
+    home.retire();
+    pinned.retire();
+}
+
+impl Worker {
+    fn run(&mut self) {
+        loop {
+            while let Some((task, _)) = self.shard().pop() {
+                if self.searching {
+                    self.found();
+                }
+                self.run_task(task);
+                if self.fairness.spend() {
+                    self.look();
+                }
+            }
+            if self.take_inbox() || self.take_injected() || self.search() {
+                continue;
+            }
+            if self.is_done() {
+                break;
+            }
+            self.park();
+        }
+        if self.searching {
+            self.found();
+        }
+        for left in self.shard().close_inbox() {
+            debug_assert!(!matches!(left, Left::Pinned(_)), "a pinned task was left behind");
+            drop(left);
+        }
+    }
+
+    #[inline]
+    fn shard(&self) -> &Shard {
+        &self.shards.each()[self.index]
+    }
+
+    #[inline]
+    fn run_task(&mut self, task: Runnable) {
+        self.begun += 1;
+        let shard = &*self.shards.each()[self.index];
+        let before = shard.running.enter(Some(task.id()), self.begun);
+        let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
+        shard.running.leave(before);
+        if let Ran::Again(task) = ran {
+            self.shards.call_for(shard.push_back(task));
+        }
+    }
+
+    #[cold]
+    fn run_and_tell(&self, task: Runnable) -> Ran {
+        let info = task.info();
+        self.hooks.call(|hooks| hooks.on_poll_start(&info));
+        let ran = task.run();
+        let outcome = match &ran {
+            Ran::Waits => PollOutcome::Pending,
+            Ran::Again(_) => PollOutcome::Yielded,
+            Ran::Done => PollOutcome::Done,
+        };
+        self.hooks.call(|hooks| hooks.on_poll_end(&info, outcome));
+        ran
+    }
+
+    /// Looks what the kernel and other threads have, with tasks queued.
+    fn look(&mut self) {
+        self.turn(Turn::Look);
+        self.take_inbox();
+        self.take_injected();
+        self.fairness.looked(self.now());
+        let surplus = self.shard().surplus();
+        self.shards.call_for(surplus);
+    }
+
+    /// Takes what others have left for this worker; whether that was anything.
+    fn take_inbox(&mut self) -> bool {
+        if !self.shard().driver.take_notified() {
+            return false;
+        }
+        let spare = std::mem::take(&mut self.spare);
+        let mut left = self.shard().take_inbox(spare);
+        let any = !left.is_empty();
+        for left in left.drain(..) {
+            match left {
+                Left::Task(task) => {
+                    let surplus = self.shard().push_back(task);
+                    self.shards.call_for(surplus);
+                }
+                Left::Pinned(task) => self.shard().push_pinned(task),
+                // To take a notice may be to free a task, with what its user has hung on it.
+                Left::Notice(notice) => {
+                    if let Some(task) = notice.take() {
+                        self.shard().push_pinned(task);
+                    }
+                }
+            }
+        }
+        left.shrink_to(KEEP);
+        self.spare = left;
+        any
+    }
+
+    /// Takes a share of what threads have queued that are no workers.
+    fn take_injected(&mut self) -> bool {
+        if self.shards.injector.is_empty() {
+            return false;
+        }
+        let stolen = self.shard().with_queue(|queue| {
+            loop {
+                match self.shards.injector.steal_batch_and_pop(queue) {
+                    Steal::Success(task) => break Some(task),
+                    Steal::Empty => break None,
+                    Steal::Retry => {}
+                }
+            }
+        });
+        let Some(task) = stolen else { return false };
+        // Behind the others of its batch.
+        let surplus = self.shard().push_back(task);
+        self.shards.call_for(surplus);
+        true
+    }
+
+    /// Searches the queues of others, once around; whether something was found.
+    fn search(&mut self) -> bool {
+        let workers = self.shards.each().len();
+        if workers == 1 || !(self.searching || self.shards.idle.begin_search()) {
+            return false;
+        }
+        self.searching = true;
+        let first = self.random.below(workers);
+        let around = (0..workers).map(|step| (first + step) % workers);
+        for victim in around.filter(|victim| *victim != self.index) {
+            if let Some(task) = self.steal_from(victim) {
+                // Before it is queued, so that the call for more comes first.
+                let _ = self.shard().push_back(task);
+                return true;
+            }
+        }
+        self.take_injected()
+    }
+
+    fn steal_from(&self, victim: usize) -> Option<Runnable> {
+        let stealer = &self.shards.each()[victim].stealer;
+        self.shard().with_queue(|queue| {
+            loop {
+                match stealer.steal_batch_and_pop(queue) {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Empty => return None,
+                    Steal::Retry => {}
+                }
+            }
+        })
+    }
+
+    /// There is something to do; the last of those who searched sees to it that somebody else looks for
+    /// more.
+    #[cold]
+    fn found(&mut self) {
+        self.searching = false;
+        if self.shards.idle.end_search() {
+            full_fence();
+            if self.shards.has_work() {
+                self.shards.call_for(Surplus::Yes);
+            }
+        }
+    }
+
+    /// Whether the worker has no more to do for ever.
+    fn is_done(&self) -> bool {
+        self.shards.is_closing()
+            && self.pinned.live_tasks() == 0
+            && self.shard().is_empty()
+            && !self.shards.has_work()
+    }
+
+    /// Sleeps until there is something to do, or may be.
+    fn park(&mut self) {
+        self.hooks.call(|hooks| hooks.on_park(self.index));
+        if !self.hooks.is_empty() && !self.shard().is_empty() {
+            // The hook has spawned or woken something.
+            self.hooks.call(|hooks| hooks.on_unpark(self.index));
+            return;
+        }
+        self.shard().give_back();
+        let others_search = self.shards.idle.park(self.index, self.searching);
+        self.searching = false;
+        full_fence();
+        let stays = (others_search || !self.shards.has_work()) && !self.is_done();
+        let turn = if stays { Turn::Sleep } else { Turn::Look };
+        self.turn_parked(turn);
+        self.fairness.slept(self.now());
+        let surplus = self.shard().surplus();
+        self.shards.call_for(surplus);
+    }
+
+    fn turn_parked(&mut self, turn: Turn) {
+        let turned = self.shards.each()[self.index].driver.turn(turn, &mut self.wakes);
+        self.searching = self.shards.idle.unpark(self.index) == idle::Left::Called;
+        self.hooks.call(|hooks| hooks.on_unpark(self.index));
+        self.wake(turned.map(drop));
+    }
+
+    /// Turns the driver, then wakes whom that concerns.
+    fn turn(&mut self, turn: Turn) {
+        let turned = self.shards.each()[self.index].driver.turn(turn, &mut self.wakes);
+        self.wake(turned.map(drop));
+    }
+
+    fn wake(&mut self, turned: std::io::Result<()>) {
+        self.begun += 1;
+        let shard = &*self.shards.each()[self.index];
+        let before = shard.running.enter(None, self.begun);
+        shard.dispatch(|| self.wakes.wake_all());
+        shard.running.leave(before);
+        if let Err(error) = turned {
+            self.tell_of_failure(&error);
+        }
+    }
+
+    /// The kernel cannot be asked any more. What needs no events goes on.
+    #[cold]
+    fn tell_of_failure(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told, true) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "mainspring: worker {} cannot wait for events any more: {error}",
+                self.index
+            );
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+
+    fn now(&self) -> Instant {
+        self.shard().driver.clock().now()
+    }
+}

@@ -1,0 +1,258 @@
+//! The workers of a runtime, as its owner has them: how they begin, and how they end.
+//!
+//! # The end
+//!
+//! All homes are closed: no new task gets in, and each of the living is asked to end, which queues it
+//! if it waits. Then the workers are told, and each ends when nothing is left that it can reach: a
+//! task that is run now is dropped. What lies in the queue of a worker that is stuck in a poll is
+//! stolen from it as ever, so that only the task in that poll, and those that stay on that worker,
+//! are left. When all workers have ended, or the caller's patience is at an end, what was queued
+//! meanwhile is dropped, and the drivers end the waits of those who are no tasks. A worker that was
+//! stuck does the rest by itself when its poll returns.
+
+use super::root;
+use super::shard::Shard;
+use super::shards::{Homes, Shards};
+use super::worker::{self, Start};
+use crate::context::{self, Calls, Current, DefaultExecutor, Outside, Runs};
+use crate::driver::{Clock, Driver, Instant, KernelTimers};
+use crate::hooks::HookSet;
+use crate::offload::signals;
+use crate::primitives::{Mutex, NewThread, Parker, thread, unique_id};
+use crate::task::Spawn;
+use crate::util::WakeList;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long is waited for what takes but a moment, unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is decided about workers before they begin.
+pub(crate) struct Settings {
+    /// At least one.
+    pub(crate) workers: usize,
+    pub(crate) timer_resolution: Duration,
+    pub(crate) kernel_timers: KernelTimers,
+    pub(crate) thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) hooks: HookSet,
+}
+
+/// Why there are no workers.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// The system gave no descriptors for a driver.
+    Descriptors(io::Error),
+    /// The system gave no thread.
+    Thread(io::Error),
+}
+
+/// The workers of one runtime.
+pub(crate) struct Workers {
+    homes: Arc<Homes>,
+    ends: Arc<Ends>,
+    outside: Outside,
+    executor: Arc<dyn DefaultExecutor>,
+}
+
+/// Who has ended, and who waits for that.
+struct Ends(Mutex<Inner>);
+
+struct Inner {
+    working: usize,
+    waits: Option<Arc<Parker>>,
+}
+
+impl Workers {
+    /// Starts the workers; `executor` makes that of their work that blocks.
+    pub(crate) fn start(
+        settings: Settings,
+        executor: impl FnOnce(Outside) -> Arc<dyn DefaultExecutor>,
+    ) -> Result<Self, StartError> {
+        let runtime = unique_id();
+        let count = settings.workers;
+        let threads: Vec<_> = (0..count).map(|_| NewThread::new()).collect();
+        let keys: Vec<_> = threads.iter().map(NewThread::key).collect();
+        let mut shards = Vec::with_capacity(count);
+        for key in &keys {
+            let driver = Driver::for_thread(
+                *key,
+                runtime,
+                Clock::real(),
+                settings.timer_resolution,
+                settings.kernel_timers,
+            );
+            let driver = Arc::new(driver.map_err(StartError::Descriptors)?);
+            shards.push(Shard::new(*key, driver));
+        }
+        let shards = Arc::new(Shards::new(runtime, shards));
+        let homes = Arc::new(Homes::new(&shards, &keys, &settings.hooks));
+        let spawn: Arc<dyn Spawn> = homes.clone();
+        let driver = Arc::clone(&shards.each()[0].driver);
+        let outside = Outside { driver, spawn, calls: Arc::<Calls>::default() };
+        let executor = executor(outside.clone());
+        let ends = Arc::new(Ends(Mutex::new(Inner { working: 0, waits: None })));
+        let workers = Self { homes, ends, outside, executor };
+        for (index, thread) in threads.into_iter().enumerate() {
+            if let Err(error) = workers.begin(index, thread, &settings) {
+                workers.shut_down(Clock::real().now() + PATIENCE);
+                return Err(StartError::Thread(error));
+            }
+        }
+        Ok(workers)
+    }
+
+    fn begin(&self, index: usize, thread: NewThread, settings: &Settings) -> io::Result<()> {
+        let Outside { driver, .. } = &self.outside;
+        let start = Start {
+            thread,
+            shards: Arc::clone(&self.homes.shards),
+            index,
+            home: Arc::clone(&self.homes.of_shards[index]),
+            pinned: Arc::clone(&self.homes.pinned[index]),
+            outside: self.outside.clone(),
+            executor: Arc::clone(&self.executor),
+            hooks: settings.hooks.clone(),
+            seed: driver.random(),
+        };
+        let mut builder = thread::Builder::new().name((settings.thread_name)(index));
+        if let Some(size) = settings.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let (ends, homes) = (Arc::clone(&self.ends), Arc::clone(&self.homes));
+        self.ends.0.lock().working += 1;
+        // The new thread inherits the mask: signals are the host's.
+        let _blocked = signals::block();
+        let spawned = builder.spawn(move || {
+            let _ended = Ended { ends, homes };
+            worker::work(start);
+        });
+        match spawned {
+            Ok(_detached) => Ok(()),
+            Err(error) => {
+                self.ends.0.lock().working -= 1;
+                Err(error)
+            }
+        }
+    }
+
+    /// What code outside finds of the runtime.
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// How many tasks have been spawned and have not ended.
+    pub(crate) fn live_tasks(&self) -> usize {
+        self.homes.live_tasks()
+    }
+
+    /// Polls `root` on the present thread, while the workers run the tasks, until it is ready.
+    pub(crate) fn block_on<F: Future>(&self, root: F) -> F::Output {
+        let Outside { driver, spawn, calls } = self.outside.clone();
+        let executor = Arc::clone(&self.executor);
+        let current = Current { driver, spawn, executor, calls, runs: Runs::Nothing };
+        let _entered = context::enter(Rc::new(current));
+        root::run(root)
+    }
+
+    /// Ends all tasks and the workers, and waits for that until `deadline`; what has not ended then.
+    pub(crate) fn shut_down(&self, deadline: Instant) -> Rest {
+        if self.outside.driver.check_process().is_err() {
+            // The workers are in the parent, and so are the tasks that they have.
+            return Rest::default();
+        }
+        self.homes.close();
+        self.homes.shards.close();
+        // Who is a worker itself would wait for its own end.
+        let here = context::worker_of(self.outside.driver.runtime()).is_some();
+        let threads = if here { 0 } else { self.ends.wait(deadline) };
+        if !here {
+            self.homes.end(deadline);
+        }
+        Rest { tasks: self.homes.live_tasks(), threads }
+    }
+}
+
+/// What has not ended with the runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) tasks: usize,
+    pub(crate) threads: usize,
+}
+
+impl Homes {
+    /// Drops what is queued, until all tasks have ended or `deadline` has come, and ends the drivers.
+    fn end(&self, deadline: Instant) {
+        self.shards.end();
+        let clock = Clock::real();
+        // Another thread may have spawned or woken the rest, and is on its way to the injector.
+        while self.live_tasks() > 0 && clock.now() < deadline {
+            thread::yield_now();
+            self.shards.drop_queued();
+        }
+        let mut wakes = WakeList::new();
+        for shard in self.shards.each() {
+            shard.driver.shut_down(&mut wakes);
+        }
+        wakes.wake_all();
+    }
+}
+
+/// A worker's thread ends, also where that is by a panic.
+struct Ended {
+    ends: Arc<Ends>,
+    homes: Arc<Homes>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut inner = self.ends.0.lock();
+        inner.working -= 1;
+        if inner.working > 0 {
+            return;
+        }
+        let waits = inner.waits.take();
+        drop(inner);
+        match waits {
+            Some(parker) => parker.unpark(),
+            // Nobody waits any more, or did ever.
+            None => self.homes.end(Clock::real().now() + PATIENCE),
+        }
+    }
+}
+
+impl Ends {
+    /// Waits until all have ended, or `deadline` has come; how many have not.
+    fn wait(&self, deadline: Instant) -> usize {
+        let parker = Arc::new(Parker::new());
+        let clock = Clock::real();
+        loop {
+            let mut inner = self.0.lock();
+            let left = deadline.saturating_duration_since(clock.now());
+            if inner.working == 0 || left.is_zero() {
+                inner.waits = None;
+                return inner.working;
+            }
+            inner.waits = Some(Arc::clone(&parker));
+            drop(inner);
+            parker.park_timeout(left);
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // The owner has waited before, as long as it wanted.
+        self.shut_down(Clock::real().now());
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("shards", &self.homes.shards).finish_non_exhaustive()
+    }
+}

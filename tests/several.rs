@@ -1,0 +1,84 @@
+//! The runtime of several workers: that it runs what it is given, and ends.
+#![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
+
+use mainspring::{Runtime, spawn, yield_now};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+fn runtime(workers: usize) -> Runtime {
+    Runtime::builder().worker_threads(workers).build().unwrap()
+}
+
+#[test]
+fn tasks_run_on_one_worker_and_on_several() {
+    for workers in [1, 2, 3, 8] {
+        let rt = runtime(workers);
+        let done = Arc::new(AtomicUsize::new(0));
+        let sum = rt.block_on(async {
+            let tasks: Vec<_> = (0..1000usize)
+                .map(|n| {
+                    let done = Arc::clone(&done);
+                    spawn(async move {
+                        for _ in 0..n % 7 {
+                            yield_now().await;
+                        }
+                        let inner = spawn(async move { n });
+                        done.fetch_add(1, SeqCst);
+                        inner.await.unwrap()
+                    })
+                })
+                .collect();
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!((sum, done.load(SeqCst)), (499_500, 1000));
+        assert_eq!(rt.live_tasks(), 0);
+        let left = rt.shutdown_timeout(Duration::from_secs(20));
+        assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+    }
+}
+
+#[test]
+fn sleeps_and_closures() {
+    let rt = runtime(2);
+    rt.block_on(async {
+        let tasks: Vec<_> = (0..100)
+            .map(|n| {
+                spawn(async move {
+                    mainspring::time::sleep(Duration::from_millis(n % 5)).await;
+                    mainspring::spawn_blocking(move || n).await.unwrap()
+                })
+            })
+            .collect();
+        for (n, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.await.unwrap(), n as u64);
+        }
+        mainspring::time::sleep(Duration::from_millis(3)).await;
+    });
+}
+
+#[test]
+fn what_still_waits_is_cancelled_by_the_end() {
+    let rt = runtime(2);
+    let tasks: Vec<_> = (0..100).map(|_| rt.spawn(std::future::pending::<()>())).collect();
+    let entered = rt.enter();
+    let pinned = mainspring::spawn_pinned(1, || {
+        let local = std::rc::Rc::new(());
+        async move {
+            std::future::pending::<()>().await;
+            drop(local);
+        }
+    });
+    drop(entered);
+    let pinned = pinned.unwrap();
+    drop(rt);
+    for task in tasks.into_iter().chain([pinned]) {
+        assert!(task.wait_blocking(Duration::MAX).unwrap().unwrap_err().is_cancelled());
+    }
+}

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn what_the_root_does_is_measured_where_the_tasks_are_on_other_threads() {
         let takes = |name| of_name(name).unwrap().takes(Workload::RootJoin);
-        assert!(takes("tokio_mt2") && takes("smol_2") && takes("floor"));
+        assert!(takes("mainspring_mt2") && takes("tokio_mt2") && takes("smol_2") && takes("floor"));
         assert!(!takes("tokio_ct") && !takes("mainspring_local") && !takes("mainspring_send"));
         assert!(of_name("tokio_ct").unwrap().takes(Workload::SpawnJoin));
     }

@@ -4,8 +4,8 @@
 #![allow(clippy::disallowed_types)]
 
 use mainspring::{Runtime, spawn, yield_now};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 fn runtime(workers: usize) -> Runtime {
@@ -80,5 +80,30 @@ fn what_still_waits_is_cancelled_by_the_end() {
     drop(rt);
     for task in tasks.into_iter().chain([pinned]) {
         assert!(task.wait_blocking(Duration::MAX).unwrap().unwrap_err().is_cancelled());
+    }
+}
+
+/// The driver in which the root waits is that of a worker which does not come back before the root has
+/// gone on.
+#[test]
+fn a_root_does_not_wait_for_a_worker_that_is_stuck() {
+    let rt = runtime(1);
+    let (release, released) = mpsc::channel();
+    let (begun_tx, begun) = mpsc::channel();
+    let stuck = rt.spawn(async move {
+        begun_tx.send(()).unwrap();
+        released.recv_timeout(Duration::from_secs(30)).is_ok()
+    });
+    begun.recv().unwrap();
+    rt.block_on(async {
+        mainspring::time::sleep(Duration::from_millis(5)).await;
+        release.send(()).unwrap();
+        // The worker wants its driver back, in which the root sleeps.
+        assert!(stuck.await.unwrap());
+        mainspring::time::sleep(Duration::from_millis(5)).await;
+    });
+    // And is reached there again.
+    for _ in 0..100 {
+        rt.block_on(rt.spawn(async {})).unwrap();
     }
 }

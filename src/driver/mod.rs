@@ -4,7 +4,7 @@
 //!
 //! | part | guards | taken by | held across |
 //! |---|---|---|---|
-//! | `poller` | the kernel's poll and its events | the thread that turns the driver, by `try_lock` | the wait and the dispatch; never a wake, a hook or a poll of a task |
+//! | `poller` | the kernel's poll and its events | who turns the driver, by `try_lock`; its own thread by `lock`, to sleep | the wait and the dispatch; never a wake, a hook or a poll of a task |
 //! | registry | – | anyone: `epoll_ctl` is safe beside `epoll_wait` | – |
 //! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
 //! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
@@ -38,7 +38,7 @@ pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::{Mutex, MutexGuard, ThreadKey};
+use crate::primitives::{AtomicBool, Mutex, MutexGuard, Ordering, ThreadKey};
 use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
 use crate::util::{SharedRng, WakeList};
 use kernel_timer::KernelTimer;
@@ -55,6 +55,8 @@ use unpark::Unpark;
 pub(crate) struct Driver {
     runtime: NonZeroU64,
     poller: Mutex<Sleeper>,
+    /// The thread whose driver it is wants `poller` back, in which somebody else sleeps.
+    reclaimed: AtomicBool,
     reactor: Arc<Reactor>,
     timers: Timers,
     unpark: Unpark,
@@ -152,7 +154,19 @@ impl Driver {
         let poller = Mutex::new(Sleeper { poller, kernel_timer });
         let unpark = Unpark::new();
         let random = SharedRng::new(some_seed(runtime));
-        Ok(Self { runtime, poller, reactor, timers, unpark, alarm, clock, kernel_timers, random })
+        let reclaimed = AtomicBool::new(false);
+        Ok(Self {
+            runtime,
+            poller,
+            reclaimed,
+            reactor,
+            timers,
+            unpark,
+            alarm,
+            clock,
+            kernel_timers,
+            random,
+        })
     }
 
     /// The same, with [`random`](Self::random) numbers that follow from `seed`.
@@ -185,7 +199,8 @@ impl Driver {
 
     /// Moves the wakers of all that is due to `wakes`, after a sleep if `turn` allows one.
     ///
-    /// Does nothing if another thread is turning the driver.
+    /// If a [guest](Self::turn_as_guest) is turning the driver, a look does nothing, and a sleep takes its
+    /// place.
     ///
     /// # Errors
     ///
@@ -193,11 +208,53 @@ impl Driver {
     /// that this is a child process.
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
         self.check_process()?;
-        let Some(mut sleeper) = self.poller.try_lock() else { return Ok(Turned::default()) };
+        let sleeper = match (self.poller.try_lock(), turn) {
+            (Some(sleeper), _) => sleeper,
+            // Whoever has it moves the wakers.
+            (None, Turn::Look) => return Ok(Turned::default()),
+            (None, Turn::Sleep) => self.reclaim(),
+        };
         if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
             return self.turn_in_virtual_time(sleeper, time, wakes);
         }
         let sleeps = turn == Turn::Sleep && self.unpark.announce();
+        self.turn_with(sleeper, sleeps, wakes)
+    }
+
+    /// Sleeps in the driver in the place of its thread, which is busy, and does what a turn does; `None`
+    /// if that has it, wants it back, or was told of something that it has not come to.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn).
+    pub(crate) fn turn_as_guest(&self, wakes: &mut WakeList) -> Option<io::Result<Turned>> {
+        if let Err(forked) = self.check_process() {
+            return Some(Err(forked.into()));
+        }
+        let sleeper = self.poller.try_lock()?;
+        // Looked at under the lock: who reclaims says so first, then ends the wait that is going on.
+        if self.reclaimed.load(Ordering::Acquire) || !self.unpark.announce() {
+            return None;
+        }
+        Some(self.turn_with(sleeper, true, wakes))
+    }
+
+    /// Gets the poller back from a guest, who comes out of its sleep for that.
+    #[cold]
+    fn reclaim(&self) -> MutexGuard<'_, Sleeper> {
+        self.reclaimed.store(true, Ordering::Release);
+        self.ring();
+        let sleeper = self.poller.lock();
+        self.reclaimed.store(false, Ordering::Release);
+        sleeper
+    }
+
+    fn turn_with(
+        &self,
+        mut sleeper: MutexGuard<'_, Sleeper>,
+        sleeps: bool,
+        wakes: &mut WakeList,
+    ) -> io::Result<Turned> {
         let timeout = if sleeps {
             let deadline = self.timers.publish_sleep();
             self.timeout(&mut sleeper, deadline)

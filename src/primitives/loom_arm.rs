@@ -2,6 +2,7 @@
 
 pub(crate) use super::loom_deque::{Injector, Steal, Stealer, Worker};
 pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };

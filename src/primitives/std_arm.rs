@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_types)]
 
 pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::thread;

@@ -1,16 +1,49 @@
 //! The future of a `block_on` beside workers: polled by its caller, which polls nothing else.
+//!
+//! # Where the caller sleeps
+//!
+//! On its own thread, as a rule: the driver that its sockets and timers wait in is that of the first
+//! worker, who looks into it. Only where that worker is in the middle of a poll, and is so still when
+//! the caller has slept for a millisecond, the caller sleeps in the driver in its place, and wakes whom
+//! its events concern; until the worker comes back, and wants to sleep there itself.
+//!
+//! # How it waits before it sleeps
+//!
+//! A sleep costs two switches of the thread and a call of the kernel by who ends it; what a task
+//! answers at once comes sooner than that. So the caller first looks for a while whether it was woken.
+//! If it was not, it looks half as long the next time, down to nothing; if it was, twice as long. While
+//! it looks at nothing, it tries again now and then.
 
+use super::shard::Shard;
+use super::shards::Shards;
 use crate::coop;
-use crate::primitives::{AtomicBool, Ordering, Parker};
+use crate::primitives::{AtomicU32, Ordering, Parker, spin_loop};
+use crate::util::WakeList;
+use Ordering::{AcqRel, Acquire};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// The caller polls, or looks whether it is to.
+const AWAKE: u32 = 0;
+/// It sleeps on its thread, or is about to.
+const PARKED: u32 = 1;
+/// It sleeps in the driver, or is about to.
+const IN_DRIVER: u32 = 2;
+/// It is to poll.
+const WOKEN: u32 = 3;
+
+/// A worker that is in the same poll after this time does not see to its driver soon.
+const STUCK_AFTER: Duration = Duration::from_millis(1);
 
 /// What wakes the thread that waits for its root.
 struct Caller {
-    woken: AtomicBool,
+    state: AtomicU32,
     parker: Parker,
+    /// In the driver of the first it may sleep.
+    shards: Arc<Shards>,
 }
 
 impl Wake for Caller {
@@ -19,18 +52,23 @@ impl Wake for Caller {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.parker.unpark();
+        match self.state.swap(WOKEN, AcqRel) {
+            PARKED => self.parker.unpark(),
+            IN_DRIVER => self.shard().driver.ring(),
+            _ => {}
         }
     }
 }
 
 /// Polls `root` on the present thread until it is ready, and sleeps in between.
-pub(super) fn run<F: Future>(root: F) -> F::Output {
-    let caller = Arc::new(Caller { woken: AtomicBool::new(false), parker: Parker::new() });
+pub(super) fn run<F: Future>(root: F, shards: &Arc<Shards>) -> F::Output {
+    let (state, parker) = (AtomicU32::new(AWAKE), Parker::new());
+    let caller = Arc::new(Caller { state, parker, shards: Arc::clone(shards) });
     let waker = Waker::from(Arc::clone(&caller));
     let mut cx = Context::from_waker(&waker);
     let mut root = pin!(root);
+    let mut patience = Patience::new();
+    let mut wakes = WakeList::new();
     loop {
         let budget = coop::start();
         let polled = root.as_mut().poll(&mut cx);
@@ -38,8 +76,87 @@ pub(super) fn run<F: Future>(root: F) -> F::Output {
         if let Poll::Ready(output) = polled {
             return output;
         }
-        while !caller.woken.swap(false, Ordering::AcqRel) {
-            caller.parker.park();
+        caller.wait(&mut patience, &mut wakes);
+    }
+}
+
+impl Caller {
+    fn shard(&self) -> &Shard {
+        &self.shards.each()[0]
+    }
+
+    /// Waits until it is to poll.
+    fn wait(&self, patience: &mut Patience, wakes: &mut WakeList) {
+        let busy_with = self.shard().running.get();
+        if patience.looks(|| self.take()) {
+            return;
         }
+        // Where nothing runs, or something else by now, the worker is about to see to its driver.
+        let is_stuck = || busy_with != 0 && self.shard().running.get() == busy_with;
+        if is_stuck() && (self.park(STUCK_AFTER) || is_stuck() && self.sleep_in_driver(wakes)) {
+            return;
+        }
+        while !self.park(Duration::MAX) {}
+    }
+
+    /// Sleeps on the thread until it is to poll, for `limit` at the most; whether it is.
+    fn park(&self, limit: Duration) -> bool {
+        if self.state.compare_exchange(AWAKE, PARKED, AcqRel, Acquire).is_ok() {
+            self.parker.park_timeout(limit);
+            // A call that was meant for an earlier sleep ends this one, too.
+            let _ = self.state.compare_exchange(PARKED, AWAKE, AcqRel, Acquire);
+        }
+        self.take()
+    }
+
+    /// Sleeps in the driver of a worker that is busy; whether it was woken before the worker came back.
+    #[cold]
+    fn sleep_in_driver(&self, wakes: &mut WakeList) -> bool {
+        while self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok() {
+            let turned = self.shard().driver.turn_as_guest(wakes);
+            let _ = self.state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
+            wakes.wake_all();
+            if !matches!(turned, Some(Ok(_))) {
+                return false;
+            }
+        }
+        self.take()
+    }
+
+    fn take(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == WOKEN && self.state.swap(AWAKE, AcqRel) == WOKEN
+    }
+}
+
+/// How long it pays to look before one sleeps.
+struct Patience {
+    looks: u32,
+    since: u32,
+}
+
+/// About 20 µs.
+const MOST_LOOKS: u32 = if cfg!(loom) { 1 } else { 1 << 9 };
+/// After so many sleeps without a look there is one.
+const TRY_AGAIN: u32 = 16;
+
+impl Patience {
+    fn new() -> Self {
+        Self { looks: MOST_LOOKS, since: 0 }
+    }
+
+    /// Asks `is_woken` for as long as it pays; whether it was.
+    fn looks(&mut self, mut is_woken: impl FnMut() -> bool) -> bool {
+        self.since += 1;
+        let tries = self.looks < 16 && self.since.is_multiple_of(TRY_AGAIN);
+        let looks = if tries { MOST_LOOKS } else { self.looks };
+        for _ in 0..looks {
+            if is_woken() {
+                self.looks = (2 * looks.max(1)).min(MOST_LOOKS);
+                return true;
+            }
+            spin_loop();
+        }
+        self.looks = looks / 2;
+        is_woken()
     }
 }

@@ -251,8 +251,8 @@ impl Running {
         self.0.store(before, Ordering::Relaxed);
     }
 
-    /// Whether the worker does something for a task, or calls somebody.
-    pub(super) fn is_busy(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+    /// What it is in the middle of, or 0.
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }

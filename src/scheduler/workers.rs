@@ -156,7 +156,7 @@ impl Workers {
         let executor = Arc::clone(&self.executor);
         let current = Current { driver, spawn, executor, calls, runs: Runs::Nothing };
         let _entered = context::enter(Rc::new(current));
-        root::run(root)
+        root::run(root, &self.homes.shards)
     }
 
     /// Ends all tasks and the workers, and waits for that until `deadline`; what has not ended then.

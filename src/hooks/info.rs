@@ -45,6 +45,8 @@ pub enum TaskKind {
     Send,
     /// Its future stays on the thread that spawned it.
     Local,
+    /// Its future was made on one worker, and stays there.
+    Pinned,
     /// It is a closure that may block, and runs on a thread of the pool.
     Blocking,
 }

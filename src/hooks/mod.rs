@@ -31,16 +31,19 @@
 mod info;
 mod set;
 
+use std::any::Any;
+
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
-pub(crate) use set::HookSet;
+pub(crate) use set::{HookSet, OnUnhandledPanic};
 
 /// Calls that a runtime makes as tasks live and threads sleep.
 ///
 /// # What a hook may and may not do
 ///
 /// - It runs on the thread where the event happens: `on_spawn` and `on_wake` on whichever thread
-///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads.
+///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads, or
+///   where the runtime is dropped.
 /// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
 ///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
 /// - It must not drop the runtime (out of a thread-local, say), which would wait for the event that
@@ -50,7 +53,9 @@ pub(crate) use set::HookSet;
 ///   in memory after the runtime's end. It can ask for [`Handle::try_current`](crate::Handle) when
 ///   it needs one.
 /// - A hook that panics is caught. The first panic is reported on standard error, and the hooks of
-///   that runtime are not called again.
+///   that runtime are not called again; nor are they after a panic in `on_unhandled_panic`, which is
+///   one of them. A closure set beside them, as by
+///   [`LocalBuilder::on_unhandled_panic`](crate::LocalBuilder::on_unhandled_panic), is called still.
 pub trait Hooks: Send + Sync + 'static {
     /// A task was made and is about to be queued for the first time.
     fn on_spawn(&self, task: &TaskInfo) {
@@ -82,6 +87,48 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = (task, how);
     }
 
+    /// A task panicked, and its [`JoinHandle`](crate::JoinHandle) tells nobody: that was dropped
+    /// before the task ended.
+    ///
+    /// [`on_finish`](Self::on_finish) came before, on the same thread, which is the one where the task
+    /// ended: for a closure of `spawn_blocking` that is the pool's. `payload` is what the task panicked
+    /// with, as [`JoinError::into_panic`](crate::JoinError::into_panic) would give it: a `&'static str`
+    /// or a `String` where `panic!` was given a text. It is only lent, and dropped after this returns.
+    ///
+    /// Not told of: a panic whose handle is dropped after the task has ended, unasked; one in the drop
+    /// of an output that nobody takes; and those of what is no task, as the closures of
+    /// [`Handle::call_soon`](crate::Handle::call_soon). The panic hook of std has printed all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::hooks::{Hooks, TaskInfo};
+    /// use std::any::Any;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// #[derive(Default)]
+    /// struct Lost(Mutex<Vec<String>>);
+    ///
+    /// impl Hooks for Lost {
+    ///     fn on_unhandled_panic(&self, task: &TaskInfo, payload: &(dyn Any + Send)) {
+    ///         let text = payload.downcast_ref::<&str>().copied().unwrap_or("no text");
+    ///         self.0.lock().unwrap().push(format!("{:?}: {text}", task.kind));
+    ///     }
+    /// }
+    ///
+    /// let lost = Arc::new(Lost::default());
+    /// let rt = mainspring::LocalRuntime::builder().hooks(lost.clone()).build()?;
+    /// rt.block_on(async {
+    ///     drop(mainspring::spawn(async { panic!("nobody waits") }));
+    ///     mainspring::yield_now().await;
+    /// });
+    /// assert_eq!(*lost.0.lock().unwrap(), ["Send: nobody waits"]);
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    fn on_unhandled_panic(&self, task: &TaskInfo, payload: &(dyn Any + Send)) {
+        let _ = (task, payload);
+    }
+
     /// A closure given to `spawn_blocking` is about to run, on the pool's thread where this is
     /// called.
     ///
@@ -106,5 +153,32 @@ pub trait Hooks: Send + Sync + 'static {
     /// A worker is back from its sleep, before it wakes the tasks whose events ended it.
     fn on_unpark(&self, worker: usize) {
         let _ = worker;
+    }
+
+    /// A worker's thread has started, and this is the first that it does.
+    ///
+    /// `worker` counts from 0, as everywhere here. Each comes before all else that is told of the
+    /// worker, and on the worker's thread. A [`LocalRuntime`](crate::LocalRuntime), which has no thread
+    /// of its own, does not call it, nor do the threads of the pool.
+    fn on_worker_start(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker's thread is about to end, and this is the last that it does: what was left of its
+    /// tasks has been dropped.
+    ///
+    /// On the worker's thread; not called where [`on_worker_start`](Self::on_worker_start) is not. The
+    /// end of the runtime waits for it, as far as it waits for the worker.
+    fn on_worker_stop(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker that had nothing to do has taken `tasks` tasks, one at least, out of the queue of the
+    /// worker `from`, and is about to run them.
+    ///
+    /// On the thread of `worker`, the thief. A [`LocalRuntime`](crate::LocalRuntime) has nobody to
+    /// steal from.
+    fn on_steal(&self, worker: usize, from: usize, tasks: usize) {
+        let _ = (worker, from, tasks);
     }
 }

@@ -1,67 +1,158 @@
 //! Hooks as a runtime holds them: absent, alive, or switched off after a panic.
 
-use super::Hooks;
+use super::{Hooks, TaskInfo};
 use crate::primitives::{AtomicBool, Ordering};
 use crate::util::discard;
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// The hooks of one runtime; clones are the same set, and are switched off together.
-#[derive(Clone)]
-pub(crate) struct HookSet(Option<Arc<Live>>);
+/// What is told of panics that nobody waits for, beside hooks or instead of them.
+pub(crate) type OnUnhandledPanic = Arc<dyn Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync>;
 
-struct Live {
-    hooks: Arc<dyn Hooks>,
+/// The hooks of one runtime; clones are the same set, and are switched off together.
+///
+/// What is told of unhandled panics alone is held apart, so that the events of a runtime which has
+/// but that stay as cheap as without. The two are switched off each by itself.
+#[derive(Clone, Default)]
+pub(crate) struct HookSet {
+    hooks: Option<Arc<Live<Arc<dyn Hooks>>>>,
+    on_unhandled_panic: Option<Arc<Live<OnUnhandledPanic>>>,
+}
+
+/// Somebody else's code that is called until it panics.
+struct Live<T> {
+    callee: T,
     broken: AtomicBool,
+    /// What is reported when it panics.
+    report: &'static [u8],
 }
 
 impl HookSet {
-    pub(crate) fn new(hooks: Option<Arc<dyn Hooks>>) -> Self {
-        Self(hooks.map(|hooks| Arc::new(Live { hooks, broken: AtomicBool::new(false) })))
+    pub(crate) fn new(
+        hooks: Option<Arc<dyn Hooks>>,
+        on_unhandled_panic: Option<OnUnhandledPanic>,
+    ) -> Self {
+        Self {
+            hooks: hooks.map(|hooks| {
+                Live::new(
+                    hooks,
+                    b"mainspring: a hook panicked; this runtime calls its hooks no more\n",
+                )
+            }),
+            on_unhandled_panic: on_unhandled_panic.map(|closure| {
+                Live::new(
+                    closure,
+                    b"mainspring: the closure for unhandled panics panicked; this runtime calls \
+                      it no more\n",
+                )
+            }),
+        }
     }
 
-    /// Whether nobody listens, so that a caller can skip gathering what it would tell.
+    /// Whether nobody listens to events, so that a caller can skip gathering what it would tell.
+    ///
+    /// Unhandled panics may have somebody who listens nevertheless: see
+    /// [`tell_unhandled`](Self::tell_unhandled).
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.hooks.is_none()
     }
 
     /// Calls `event` with the hooks, if there are any; never unwinds.
     #[inline]
     pub(crate) fn call(&self, event: impl FnOnce(&dyn Hooks)) {
-        if let Some(live) = &self.0 {
-            live.call(event);
+        if let Some(live) = &self.hooks {
+            live.call(|hooks| event(&**hooks));
+        }
+    }
+
+    /// Tells whoever listens that a task panicked and nobody waits for it; `info` is asked for if
+    /// somebody does. Never unwinds.
+    #[cold]
+    pub(crate) fn tell_unhandled(
+        &self,
+        info: impl FnOnce() -> TaskInfo,
+        payload: &(dyn Any + Send),
+    ) {
+        if self.is_empty() && self.on_unhandled_panic.is_none() {
+            return;
+        }
+        let info = info();
+        self.call(|hooks| hooks.on_unhandled_panic(&info, payload));
+        if let Some(live) = &self.on_unhandled_panic {
+            live.call(|closure| closure(&info, payload));
         }
     }
 }
 
-impl Live {
+impl<T> Live<T> {
+    fn new(callee: T, report: &'static [u8]) -> Arc<Self> {
+        Arc::new(Self { callee, broken: AtomicBool::new(false), report })
+    }
+
     #[cold]
-    fn call(&self, event: impl FnOnce(&dyn Hooks)) {
+    fn call(&self, event: impl FnOnce(&T)) {
         if self.broken.load(Ordering::Relaxed) {
             return;
         }
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&*self.hooks))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&self.callee))) {
             discard(payload);
             if !self.broken.swap(true, Ordering::Relaxed) {
                 // Unlike eprintln!, it does not panic where nobody reads standard error.
-                let _ = io::stderr().write_all(
-                    b"mainspring: a hook panicked; this runtime calls its hooks no more\n",
-                );
+                let _ = io::stderr().write_all(self.report);
             }
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match self.broken.load(Ordering::Relaxed) {
+            true => "switched off after a panic",
+            false => "alive",
         }
     }
 }
 
 impl fmt::Debug for HookSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.0 {
-            None => "none",
-            Some(live) if live.broken.load(Ordering::Relaxed) => "switched off after a panic",
-            Some(_) => "alive",
-        };
-        write!(f, "HookSet({state})")
+        let hooks = self.hooks.as_ref().map_or("none", |live| live.state());
+        let closure = self.on_unhandled_panic.as_ref().map_or("none", |live| live.state());
+        f.debug_struct("HookSet")
+            .field("hooks", &format_args!("{hooks}"))
+            .field("on_unhandled_panic", &format_args!("{closure}"))
+            .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_to_unhandled_panics_alone_costs_no_event_anything() {
+        let set = HookSet::new(None, Some(Arc::new(|_: &TaskInfo, _: &(dyn Any + Send)| {})));
+        assert!(set.is_empty());
+        set.call(|_| unreachable!("there are no hooks"));
+    }
+
+    #[test]
+    fn nobody_gathers_what_nobody_hears() {
+        HookSet::default().tell_unhandled(|| unreachable!("nobody listens"), &"payload");
+    }
+
+    #[test]
+    fn clones_are_switched_off_together() {
+        struct Idle;
+        impl Hooks for Idle {}
+        let set = HookSet::new(Some(Arc::new(Idle)), None);
+        let clone = set.clone();
+        set.call(|_| panic!("a hook"));
+        clone.call(|_| unreachable!("switched off"));
+        assert_eq!(
+            format!("{clone:?}"),
+            "HookSet { hooks: switched off after a panic, on_unhandled_panic: none }"
+        );
     }
 }

@@ -80,7 +80,7 @@ impl ThreadPool {
     }
 
     pub(super) fn new(settings: Settings) -> Self {
-        Self::with(settings, HookSet::new(None), None, None)
+        Self::with(settings, HookSet::default(), None, None)
     }
 
     /// A pool whose threads belong to a runtime.

@@ -4,12 +4,13 @@ use super::error::{BuildError, Why, check_resolution};
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
 use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
-use crate::hooks::{HookSet, Hooks};
+use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
 use crate::offload::{self, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
 use crate::scheduler::seeded::Seeded;
 use crate::util::Choices;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(super) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 #[must_use = "a builder does nothing until build() is called"]
 pub struct LocalBuilder {
     hooks: Option<Arc<dyn Hooks>>,
+    on_unhandled_panic: Option<OnUnhandledPanic>,
     blocking: offload::Builder,
     timer_resolution: Duration,
     timer_fd: bool,
@@ -44,6 +46,7 @@ impl Default for LocalBuilder {
     fn default() -> Self {
         Self {
             hooks: None,
+            on_unhandled_panic: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
             timer_fd: false,
@@ -79,6 +82,60 @@ impl LocalBuilder {
     /// Tells `hooks` of the life of tasks and of the thread; by default nobody is told.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
         self.hooks = Some(hooks);
+        self
+    }
+
+    /// Calls `f` when a task panicked and nobody will learn of it, because its
+    /// [`JoinHandle`](crate::JoinHandle) was dropped before the task ended; by default nothing is
+    /// called. The panic hook of std has printed the panic already.
+    ///
+    /// `f` gets the task and what it panicked with. It runs on the thread where the task ended, for a
+    /// closure of [`spawn_blocking`](crate::spawn_blocking) on the pool's, under no lock of the
+    /// runtime. The rules for [hooks](Hooks) are those for `f`, and
+    /// [`Hooks::on_unhandled_panic`] says of which panics it is not told; but the events of other tasks
+    /// cost no more with it. If there are hooks, too, they are told first. If `f` panics, that is
+    /// caught and reported once on standard error, and `f` is not called again; neither do hooks that
+    /// panic switch it off.
+    ///
+    /// # Examples
+    ///
+    /// To count:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let lost = Arc::new(AtomicUsize::new(0));
+    /// let count = lost.clone();
+    /// let rt = mainspring::LocalRuntime::builder()
+    ///     .on_unhandled_panic(move |_task, _payload| drop(count.fetch_add(1, Ordering::Relaxed)))
+    ///     .build()?;
+    /// rt.block_on(async {
+    ///     drop(mainspring::spawn(async { panic!("nobody waits") }));
+    ///     let joined = mainspring::spawn(async { panic!("this one is waited for") });
+    ///     assert!(joined.await.is_err());
+    /// });
+    /// assert_eq!(lost.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    ///
+    /// To end the process where a part of it is gone that nobody watches:
+    ///
+    /// ```
+    /// let rt = mainspring::LocalRuntime::builder()
+    ///     .on_unhandled_panic(|task, _payload| {
+    ///         eprintln!("task {} of {} panicked, and nobody waits for it", task.id, task.location);
+    ///         std::process::abort();
+    ///     })
+    ///     .build()?;
+    /// # drop(rt);
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    pub fn on_unhandled_panic(
+        mut self,
+        f: impl Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_unhandled_panic = Some(Arc::new(f));
         self
     }
 
@@ -205,7 +262,7 @@ impl LocalBuilder {
         if let Some(seed) = self.seed {
             driver = driver.with_seed(seed);
         }
-        let hooks = HookSet::new(self.hooks);
+        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic);
         let mut pool = None;
         let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {
             let pool = pool.insert(match self.seed {
@@ -227,6 +284,7 @@ impl fmt::Debug for LocalBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalBuilder")
             .field("hooks", &self.hooks.is_some())
+            .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .field("timer_fd", &self.timer_fd)

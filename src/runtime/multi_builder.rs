@@ -148,7 +148,7 @@ impl Builder {
             true => KernelTimers::Always,
             false => KernelTimers::Unused,
         };
-        let hooks = HookSet::new(self.hooks);
+        let hooks = HookSet::new(self.hooks, None);
         let settings = Settings {
             workers,
             timer_resolution,

@@ -451,7 +451,7 @@ mod tests {
         let driver =
             Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
                 .unwrap();
-        Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor))
+        Local::new(driver, HookSet::default(), |_, _| Arc::new(NoExecutor))
     }
 
     fn spawn_from_elsewhere(local: &Local) {

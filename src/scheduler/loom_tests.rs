@@ -19,7 +19,7 @@ fn local() -> Local {
     let driver =
         Driver::new(unique_id(), Clock::real(), Duration::from_millis(1), KernelTimers::Unused)
             .unwrap();
-    Local::new(driver, HookSet::new(None), |_, _| std::sync::Arc::new(NoExecutor))
+    Local::new(driver, HookSet::default(), |_, _| std::sync::Arc::new(NoExecutor))
 }
 
 fn block_on<F: Future>(local: &Local, future: F) -> F::Output {

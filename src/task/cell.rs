@@ -81,8 +81,9 @@ pub(super) struct Vtable {
     /// Moves the outcome to a `*mut Option<Result<F::Output, JoinError>>`; leaves `None` there if
     /// it was taken before.
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
-    /// Drops the outcome if it is still there. Unwinds if that does.
-    pub(super) drop_outcome: unsafe fn(NonNull<Header>),
+    /// Drops the outcome if it is still there, but for the payload of a panic, which is the caller's
+    /// then. Unwinds if the drop does.
+    pub(super) drop_outcome: unsafe fn(NonNull<Header>) -> NoOutput,
     /// Of the allocation.
     layout: Layout,
 }
@@ -103,7 +104,7 @@ enum Stage<F: Future> {
 }
 
 /// What is left of a task without an output: the payload of a panic, or nothing if it was cancelled.
-type NoOutput = Option<Box<dyn Any + Send>>;
+pub(super) type NoOutput = Option<Box<dyn Any + Send>>;
 
 /// Makes the cell of a task, of which `state` and `own` say what references there are.
 #[inline]
@@ -247,10 +248,10 @@ unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
 /// # Safety
 ///
 /// As for [`Vtable`].
-unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
+unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) -> NoOutput {
     // SAFETY: the caller's word. It is moved out first, so that a panic in its drop leaves an empty
     // stage behind.
-    drop(unsafe { outcome::<F>(header) });
+    unsafe { outcome::<F>(header) }.and_then(Result::err).flatten()
 }
 
 /// Moves the outcome out of the stage, which is empty then; `None` if it was before.

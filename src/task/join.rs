@@ -209,7 +209,7 @@ unsafe fn drop_handle(task: TaskRef) {
         Detach::DropWaker => empty_slot(&task),
         // The reference is given up last, also if the outcome's drop unwinds.
         // SAFETY: the task is complete, and we are its handle: the stage is ours.
-        Detach::DropOutcome => unsafe { (task.header().vtable.drop_outcome)(task.raw()) },
+        Detach::DropOutcome => drop(unsafe { (task.header().vtable.drop_outcome)(task.raw()) }),
     }
 }
 

@@ -64,7 +64,7 @@ impl Rt {
     fn new() -> Self {
         let own = ThreadBound::new(VecDeque::new());
         let shard = Shard { own, inbox: Mutex::new(Inbox::default()) };
-        Self(Home::new_owned(shard, HookSet::new(None)))
+        Self(Home::new_owned(shard, HookSet::default()))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

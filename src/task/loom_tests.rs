@@ -42,7 +42,7 @@ impl Spawn for Rt {
 impl Rt {
     fn new() -> Self {
         let queue = Queue(Mutex::new(VecDeque::new()));
-        Self(Home::new_shared(queue, HookSet::new(None)))
+        Self(Home::new_shared(queue, HookSet::default()))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

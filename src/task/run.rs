@@ -6,7 +6,8 @@ use super::state::{Complete, Idle, Start};
 use super::waker::{TaskRef, with_waker};
 use crate::coop;
 use crate::hooks::{Finish, Hooks, TaskId, TaskInfo};
-use crate::util::{contain, wake_quietly};
+use crate::util::{contain, discard, wake_quietly};
+use std::any::Any;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -226,7 +227,11 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
         loop {
             match header.state.complete(outcome_dropped, moved) {
                 Complete::DropOutcome => {
-                    contain(|| (header.vtable.drop_outcome)(raw));
+                    contain(|| {
+                        if let Some(payload) = (header.vtable.drop_outcome)(raw) {
+                            lose(header, payload);
+                        }
+                    });
                     outcome_dropped = true;
                 }
                 Complete::WakeJoiner => {
@@ -246,6 +251,13 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
             }
         }
     }
+}
+
+/// Tells of a panic that nobody waits for, and drops its payload. Never unwinds.
+#[cold]
+fn lose(header: &Header, payload: Box<dyn Any + Send>) {
+    header.home.hooks.tell_unhandled(|| header.info(), &*payload);
+    discard(payload);
 }
 
 /// Whether the present thread, which is not the owner, may run the task.

@@ -56,7 +56,7 @@ impl Rt {
     }
 
     fn new() -> Self {
-        Self(Home::new_owned(Queue::default(), HookSet::new(None)), AtomicBool::new(false))
+        Self(Home::new_owned(Queue::default(), HookSet::default()), AtomicBool::new(false))
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
@@ -387,7 +387,7 @@ fn hooks_hear_of_a_task_in_order() {
     }
     let log = Arc::new(Log::default());
     let rt = Rt(
-        Home::new_owned(Queue::default(), HookSet::new(Some(log.clone()))),
+        Home::new_owned(Queue::default(), HookSet::new(Some(log.clone()), None)),
         AtomicBool::new(false),
     );
     let handle = rt.spawn(std::future::pending::<()>());
@@ -412,7 +412,7 @@ fn a_hook_that_panics_is_not_called_again_and_hurts_nobody() {
     }
     let broken = Arc::new(Broken(AtomicUsize::new(0)));
     let rt = Rt(
-        Home::new_owned(Queue::default(), HookSet::new(Some(broken.clone()))),
+        Home::new_owned(Queue::default(), HookSet::new(Some(broken.clone()), None)),
         AtomicBool::new(false),
     );
     let mut first = rt.spawn(async { 1 });

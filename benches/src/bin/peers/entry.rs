@@ -54,6 +54,7 @@ impl Entry {
     /// Whether it is measured under a workload.
     pub(crate) fn takes(&self, workload: Workload) -> bool {
         match self.role {
+            Role::Ours | Role::Peer if workload.is_root() => self.threads > 1,
             Role::Variant(workloads) => workloads.contains(&workload),
             Role::Floor | Role::Ours | Role::Peer => true,
         }
@@ -67,8 +68,23 @@ impl Entry {
 }
 
 fn start<R: Runtime>(workload: Workload, plan: Plan) {
-    R::run(async move {
+    let main = async move {
         let metrics = workloads::run::<R>(workload, plan).await;
         child::finish(&metrics);
-    });
+    };
+    if workload.is_root() { R::run_root(main) } else { R::run(main) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::of_name;
+
+    #[test]
+    fn what_the_root_does_is_measured_where_the_tasks_are_on_other_threads() {
+        let takes = |name| of_name(name).unwrap().takes(Workload::RootJoin);
+        assert!(takes("mainspring_mt2") && takes("tokio_mt2") && takes("smol_2") && takes("floor"));
+        assert!(!takes("tokio_ct") && !takes("mainspring_local") && !takes("mainspring_send"));
+        assert!(of_name("tokio_ct").unwrap().takes(Workload::SpawnJoin));
+    }
 }

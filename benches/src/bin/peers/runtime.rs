@@ -21,7 +21,12 @@ pub(crate) trait Runtime: 'static {
 
     /// Runs `main` as a task of a new runtime. It ends the process.
     fn run<F: Future<Output = ()> + 'static>(main: F);
-    /// Starts a task from within one.
+    /// Runs `main` as the future of `block_on`, on the thread that calls. For runtimes of several
+    /// threads, none of which is that thread.
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        Self::run(main);
+    }
+    /// Starts a task from within one, or from within `run_root`.
     fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> Self::Task<F::Output>;
     /// Waits for a task.
     fn join<T: Send + 'static>(task: Self::Task<T>) -> impl Future<Output = T>;

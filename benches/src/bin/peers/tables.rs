@@ -24,12 +24,12 @@ pub(crate) fn all(results: &Results, options: &Options) -> String {
     text
 }
 
-/// Ours beside the best of the peers that have as many threads; `None` if ours was not measured.
+/// Ours beside the best of the peers that have as many threads; `None` if none of them was measured.
 ///
-/// Smallest values are compared, and the median of the ratios within the rounds.
+/// What is compared: [`Row::figure`], and the median of the ratios within the rounds.
 fn compared(results: &Results, options: &Options, threads: usize) -> Option<String> {
     let class = || options.runtimes.iter().copied().filter(move |entry| entry.threads == threads);
-    let ours = class().find(|entry| entry.role == Role::Ours)?;
+    let ours = class().find(|entry| entry.role == Role::Ours);
     let named: Vec<&Entry> = class().filter(|entry| NAMED.contains(&entry.name)).collect();
     let head: Vec<&str> = ["workload", "unit", "floor", "ours"]
         .into_iter()
@@ -37,43 +37,51 @@ fn compared(results: &Results, options: &Options, threads: usize) -> Option<Stri
         .chain(named.iter().map(|entry| entry.name))
         .collect();
     let mut rows = Vec::new();
-    for row in Row::ALL.iter().filter(|row| options.workloads.contains(&row.workload)) {
-        let smallest =
-            |entry: &Entry| Some(results.spread(row.workload, entry.name, row.metric)?.min);
+    for row in Row::of_class(threads) {
+        if !options.workloads.contains(&row.workload) {
+            continue;
+        }
+        let figure = |entry: &Entry| {
+            Some(row.figure(results.spread(row.workload, entry.name, row.metric)?))
+        };
         let show = |value: Option<f64>| value.map_or("–".into(), |value| row.unit.show(value));
         let ours = match row.variant {
             None => ours,
-            // The variants are of one thread.
-            Some(name) if threads == 1 => adapters::of_name(name)?,
-            Some(_) => continue,
+            Some(name) => adapters::of_name(name),
         };
-        let Some(our_value) = smallest(ours) else { continue };
+        let our_figure = ours.and_then(figure);
         let best = |eager: bool| {
             class()
                 .filter(|entry| entry.role == Role::Peer && (entry.eager && row.spawns) == eager)
-                .filter_map(|entry| Some((entry, smallest(entry)?)))
+                .filter_map(|entry| Some((entry, figure(entry)?)))
                 .min_by(|a, b| a.1.total_cmp(&b.1))
         };
+        if our_figure.is_none() && best(false).is_none() {
+            continue;
+        }
         let floor = options.runtimes.iter().find(|entry| entry.role == Role::Floor);
-        let mut cells = vec![row.title.to_string(), row.unit.name().into()];
-        cells.extend([show(floor.and_then(|floor| smallest(floor))), show(Some(our_value))]);
+        let mut cells = vec![row.title.to_string(), row.unit_name()];
+        cells.extend([show(floor.and_then(|floor| figure(floor))), show(our_figure)]);
         match best(false) {
             None => cells.extend(["–"; 6].map(String::from)),
             Some((best, value)) => {
-                let ratio = our_value / value;
-                let paired = results.paired(row.workload, row.metric, ours.name, best.name);
+                cells.extend([best.name.into(), show(Some(value))]);
+                let paired = ours.and_then(|ours| {
+                    results.paired(row.workload, row.metric, ours.name, best.name)
+                });
                 let (median, spread) = paired.map_or(("–".into(), "–".into()), shown_ratio);
-                cells.extend([best.name.into(), show(Some(value)), format!("{ratio:.2}")]);
-                cells.extend([median, spread, flag(ratio).into()]);
+                let ratio = our_figure.map(|ours| ours / value);
+                cells.push(ratio.map_or("–".into(), |ratio| format!("{ratio:.2}")));
+                cells.extend([median, spread, ratio.map_or("", flag).into()]);
             }
         }
         let eager =
             best(true).map(|(entry, value)| format!("{} {}", entry.name, show(Some(value))));
         cells.push(eager.unwrap_or_default());
-        cells.extend(named.iter().map(|entry| show(smallest(entry))));
+        cells.extend(named.iter().map(|entry| show(figure(entry))));
         rows.push(cells);
     }
-    Some(table(&head, &rows))
+    (!rows.is_empty()).then(|| table(&head, &rows))
 }
 
 /// The peers whose figures are shown even where they are not the best.

@@ -21,6 +21,7 @@ pub(crate) enum Workload {
     SleepBytes,
     TaskBytes,
     Wake,
+    RootJoin,
     Blocking,
     BlockingQueued,
     Echo64,
@@ -29,7 +30,7 @@ pub(crate) enum Workload {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::SpawnJoin,
         Self::SpawnAll,
         Self::SpawnChain,
@@ -48,6 +49,7 @@ impl Workload {
         Self::SleepBytes,
         Self::TaskBytes,
         Self::Wake,
+        Self::RootJoin,
         Self::Blocking,
         Self::BlockingQueued,
         Self::Echo64,
@@ -75,6 +77,7 @@ impl Workload {
             Self::SleepBytes => "sleep_bytes",
             Self::TaskBytes => "task_bytes",
             Self::Wake => "wake",
+            Self::RootJoin => "root_join",
             Self::Blocking => "blocking",
             Self::BlockingQueued => "blocking_queued",
             Self::Echo64 => "echo_64",
@@ -89,7 +92,13 @@ impl Workload {
 
     /// Whether a runtime of one thread starts others for it, which then have both CPUs.
     pub(crate) fn starts_threads(self) -> bool {
-        matches!(self, Self::Blocking | Self::BlockingQueued)
+        matches!(self, Self::RootJoin | Self::Blocking | Self::BlockingQueued)
+    }
+
+    /// Whether it runs as the future of `block_on`, and not in a task. Then it is for the runtimes of
+    /// several threads only, where the two are on different ones.
+    pub(crate) fn is_root(self) -> bool {
+        self == Self::RootJoin
     }
 
     /// For the workloads with sockets.

@@ -15,9 +15,12 @@ use std::time::Duration;
 /// mainspring in one of its flavours.
 pub(crate) struct Mainspring<F>(PhantomData<F>);
 
-/// How it is built, and how a task is spawned. The runtime of several workers is another of these.
+/// How it is built, and how a task is spawned.
 pub(crate) trait Flavour: 'static {
     fn run<F: Future<Output = ()> + 'static>(main: F);
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        Self::run(main);
+    }
     fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> JoinHandle<F::Output>;
 }
 
@@ -67,14 +70,23 @@ impl Flavour for LocalFine {
 /// A `Runtime` of two workers.
 pub(crate) struct TwoWorkers;
 
+impl TwoWorkers {
+    fn runtime() -> mainspring::Runtime {
+        let builder = mainspring::Runtime::builder().worker_threads(2);
+        builder.blocking_queue(BLOCKING_QUEUE).build().expect("mainspring starts")
+    }
+}
+
 impl Flavour for TwoWorkers {
     fn run<F: Future<Output = ()> + 'static>(main: F) {
-        let runtime =
-            mainspring::Runtime::builder().worker_threads(2).blocking_queue(BLOCKING_QUEUE);
-        let runtime = runtime.build().expect("mainspring starts");
+        let runtime = Self::runtime();
         // SAFETY: as for `LocalSend`.
         let main = runtime.spawn(unsafe { AssertSend::new(main) });
         runtime.block_on(main).expect("it does not panic");
+    }
+
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        Self::runtime().block_on(main);
     }
 
     #[inline]
@@ -104,6 +116,10 @@ impl<F: Flavour> Runtime for Mainspring<F> {
 
     fn run<M: Future<Output = ()> + 'static>(main: M) {
         F::run(main);
+    }
+
+    fn run_root<M: Future<Output = ()> + 'static>(main: M) {
+        F::run_root(main);
     }
 
     #[inline]

@@ -19,6 +19,7 @@ pub(crate) struct Smol<E>(PhantomData<E>);
 /// An executor that tasks find by themselves.
 pub(crate) trait Threads: 'static {
     fn run<F: Future<Output = ()> + 'static>(main: F);
+    fn run_root<F: Future<Output = ()> + 'static>(main: F);
     fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> Task<F::Output>;
 }
 
@@ -33,6 +34,11 @@ impl Threads for One {
     fn run<F: Future<Output = ()> + 'static>(main: F) {
         let executor = LOCAL.with(|executor| *executor);
         block_on(executor.run(executor.spawn(main)));
+    }
+
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        let executor = LOCAL.with(|executor| *executor);
+        block_on(executor.run(main));
     }
 
     #[inline]
@@ -52,6 +58,14 @@ impl Threads for Two {
         block_on(EXECUTOR.run(Self::spawn(main)));
     }
 
+    /// As the crate `smol` does it: threads of their own run the executor, and `block_on` does not.
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        for _ in 0..2 {
+            thread::spawn(|| block_on(EXECUTOR.run(future::pending::<()>())));
+        }
+        block_on(main);
+    }
+
     #[inline]
     fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> Task<F::Output> {
         // SAFETY: all of these crates that the workloads use is `Send` and `Sync`.
@@ -66,6 +80,10 @@ impl<E: Threads> Runtime for Smol<E> {
 
     fn run<F: Future<Output = ()> + 'static>(main: F) {
         E::run(main);
+    }
+
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        E::run_root(main);
     }
 
     #[inline]

@@ -65,6 +65,10 @@ impl<S: Scheduler> Runtime for Tokio<S> {
         runtime.block_on(async { tokio::spawn(main).await.expect("it does not panic") });
     }
 
+    fn run_root<F: Future<Output = ()> + 'static>(main: F) {
+        S::builder().enable_all().build().expect("tokio starts").block_on(main);
+    }
+
     #[inline]
     fn spawn<F: Future<Output: Send + 'static> + 'static>(future: F) -> Self::Task<F::Output> {
         // SAFETY: all of tokio that the workloads use is `Send` and `Sync`.

@@ -1,6 +1,6 @@
 //! The workloads, generic over the runtime.
 //!
-//! Each runs as a task. What it keeps over an `await` is `Send`, see
+//! Each runs as a task, but for `root_join`. What it keeps over an `await` is `Send`, see
 //! [`AssertSend`](crate::facilities::AssertSend).
 
 mod blocking;
@@ -38,6 +38,7 @@ pub(crate) async fn run<R: Runtime>(workload: Workload, plan: Plan) -> Metrics {
         Workload::SleepBytes => memory::sleeps::<R>().await,
         Workload::TaskBytes => memory::tasks::<R>().await,
         Workload::Wake => wake::wake::<R>().await,
+        Workload::RootJoin => tasks::root_join::<R>(plan).await,
         Workload::Blocking => blocking::one_at_a_time::<R>(plan).await,
         Workload::BlockingQueued => blocking::queued::<R>(plan).await,
         Workload::Echo64 | Workload::Echo512 | Workload::Echo64K => {

@@ -17,12 +17,21 @@ pub(crate) const CHAIN: u64 = 1_000;
 pub(crate) const YIELDING: u64 = 1_000;
 
 pub(super) async fn spawn_join<R: Runtime>(plan: Plan) -> Metrics {
+    joined_one_at_a_time::<R>(plan, 50_000).await
+}
+
+/// The same from the future of `block_on`: there and back, each between threads.
+pub(super) async fn root_join<R: Runtime>(plan: Plan) -> Metrics {
+    joined_one_at_a_time::<R>(plan, 1_000).await
+}
+
+async fn joined_one_at_a_time<R: Runtime>(plan: Plan, batch_of: u64) -> Metrics {
     let batch = async |operations| {
         for n in 0..operations {
             black_box(R::join(R::spawn(async move { n })).await);
         }
     };
-    plan.batches(50_000, batch).await
+    plan.batches(batch_of, batch).await
 }
 
 pub(super) async fn spawn_all<R: Runtime>(plan: Plan) -> Metrics {

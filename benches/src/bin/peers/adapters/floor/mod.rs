@@ -25,7 +25,7 @@ pub(super) fn start(workload: Workload, plan: Plan) {
         Workload::SleepCancel => timers::cancel(plan),
         Workload::SleepFire => timers::fire(),
         Workload::Wake => threads::wake(),
-        Workload::Blocking => threads::one_at_a_time(plan),
+        Workload::RootJoin | Workload::Blocking => threads::one_at_a_time(plan),
         Workload::BlockingQueued => threads::queued(plan),
         Workload::Echo64 | Workload::Echo512 | Workload::Echo64K => {
             echo::serve(workload, plan).expect("the server runs")

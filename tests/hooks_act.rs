@@ -1,0 +1,243 @@
+//! Hooks that spawn, wake and abort, in every event: nothing is lost, and nothing is run twice.
+#![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
+
+#[path = "common/each_hook.rs"]
+mod each_hook;
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use each_hook::{EachHook, Event, OF_ONE_THREAD};
+use mainspring::hooks::{TaskId, TaskInfo};
+use mainspring::task::AbortHandle;
+use mainspring::{
+    Budget, Handle, JoinHandle, LocalBuilder, LocalRuntime, spawn, spawn_blocking, time, yield_now,
+};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+use watchdog::within;
+
+/// How often a hook acts: each time gives rise to further events.
+const TIMES: usize = 200;
+
+thread_local! {
+    /// Whether a hook is acting on this thread, so that it does not answer to itself.
+    static ACTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the hooks act on.
+#[derive(Default)]
+struct Targets {
+    acted: AtomicUsize,
+    /// Set until the runtime has ended, since the two would keep each other.
+    handle: Mutex<Option<Handle>>,
+    spawned: Arc<Tally>,
+    sleeper: Arc<Sleeper>,
+    victims: Mutex<Vec<AbortHandle>>,
+    /// Tasks that are aborted in an event of their own.
+    doomed: Mutex<HashMap<TaskId, AbortHandle>>,
+}
+
+/// Tasks that were made, and that have ended.
+#[derive(Default)]
+struct Tally {
+    made: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+struct Tallied(Arc<Tally>);
+
+impl Tallied {
+    fn new(tally: &Arc<Tally>) -> Self {
+        tally.made.fetch_add(1, Ordering::SeqCst);
+        Self(tally.clone())
+    }
+}
+
+impl Drop for Tallied {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A task that is polled each time that it is woken.
+#[derive(Default)]
+struct Sleeper {
+    waker: Mutex<Option<Waker>>,
+    /// Set before each wake, and taken by a poll that comes after it.
+    woken: AtomicBool,
+    polls_after_wakes: AtomicUsize,
+}
+
+impl Sleeper {
+    fn wake(&self) {
+        let waker = self.waker.lock().unwrap().clone();
+        self.woken.store(true, Ordering::SeqCst);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+struct Sleeps(Arc<Sleeper>);
+
+impl Future for Sleeps {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        *self.0.waker.lock().unwrap() = Some(cx.waker().clone());
+        if self.0.woken.swap(false, Ordering::SeqCst) {
+            self.0.polls_after_wakes.fetch_add(1, Ordering::SeqCst);
+        }
+        Poll::Pending
+    }
+}
+
+impl Targets {
+    fn act(&self, task: Option<&TaskInfo>) {
+        if self.acted.fetch_add(1, Ordering::SeqCst) >= TIMES {
+            return;
+        }
+        let handle = self.handle.lock().unwrap().clone();
+        let tallied = Tallied::new(&self.spawned);
+        if let Some(handle) = handle {
+            drop(handle.spawn(async move {
+                let _tallied = tallied;
+                yield_now().await;
+            }));
+        }
+        self.sleeper.wake();
+        let victim = self.victims.lock().unwrap().pop();
+        victim.inspect(AbortHandle::abort);
+        let own = task.and_then(|task| self.doomed.lock().unwrap().remove(&task.id));
+        own.inspect(AbortHandle::abort);
+    }
+}
+
+/// A runtime whose hooks act in one event.
+fn acting(event: Event, builder: LocalBuilder) -> (Arc<Targets>, LocalRuntime) {
+    let targets = Arc::new(Targets::default());
+    let acts = targets.clone();
+    let hooks = EachHook(move |now, task: Option<&TaskInfo>| {
+        if now == event && !ACTING.replace(true) {
+            acts.act(task);
+            ACTING.set(false);
+        }
+    });
+    let rt = builder.hooks(Arc::new(hooks)).build().unwrap();
+    *targets.handle.lock().unwrap() = Some(rt.handle());
+    (targets, rt)
+}
+
+/// Tasks of all kinds, and what may become of those that a hook may abort.
+async fn live(targets: &Targets) {
+    drop(spawn(Sleeps(targets.sleeper.clone())));
+    let victims: Vec<JoinHandle<()>> = (0..20).map(|_| spawn(pending())).collect();
+    *targets.victims.lock().unwrap() = victims.iter().map(JoinHandle::abort_handle).collect();
+    let doomed: Vec<JoinHandle<u32>> = (0..20)
+        .map(|n| {
+            spawn(async move {
+                for _ in 0..n % 4 {
+                    yield_now().await;
+                }
+                assert!(n % 5 != 0, "so that it panics");
+                n
+            })
+        })
+        .collect();
+    *targets.doomed.lock().unwrap() =
+        doomed.iter().map(|task| (task.id(), task.abort_handle())).collect();
+    for (n, task) in doomed.into_iter().enumerate() {
+        if n % 2 == 0 {
+            match task.await {
+                Ok(output) => assert_eq!(output as usize, n),
+                Err(error) => assert!(error.is_panic() == (n % 5 == 0) || error.is_cancelled()),
+            }
+        }
+    }
+    let other = thread::spawn({
+        let handle = Handle::current();
+        move || (0..20).map(|n| handle.spawn(async move { n })).collect::<Vec<_>>()
+    });
+    time::sleep(Duration::from_millis(2)).await;
+    for (n, task) in other.join().unwrap().into_iter().enumerate() {
+        assert_eq!(task.await.unwrap(), n);
+    }
+    for n in 0..5 {
+        assert_eq!(spawn_blocking(move || n).await.unwrap(), n);
+        drop(spawn_blocking(|| panic!("nobody waits")));
+    }
+    for task in &victims {
+        task.abort();
+    }
+    for task in victims {
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// Ends the runtime, and sees what became of what the hooks did.
+fn end(event: Event, targets: &Targets, rt: LocalRuntime) {
+    assert!(targets.acted.load(Ordering::SeqCst) > 0, "{event:?} never came");
+    rt.block_on(async {
+        while targets.sleeper.woken.load(Ordering::SeqCst) {
+            yield_now().await;
+        }
+    });
+    assert!(targets.sleeper.polls_after_wakes.load(Ordering::SeqCst) > 0, "{event:?}");
+    drop(rt);
+    *targets.handle.lock().unwrap() = None;
+    let tally = &targets.spawned;
+    let counts = [&tally.made, &tally.ended].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(counts[0], counts[1], "{event:?}");
+    assert_eq!(Arc::strong_count(tally), 1, "{event:?}");
+}
+
+#[test]
+fn hooks_act_in_every_event() {
+    within(|| {
+        for event in OF_ONE_THREAD {
+            let (targets, rt) = acting(event, LocalRuntime::builder());
+            rt.block_on(live(&targets));
+            end(event, &targets, rt);
+        }
+    });
+}
+
+#[test]
+fn hooks_act_where_a_host_drives() {
+    within(|| {
+        for event in OF_ONE_THREAD {
+            let (targets, rt) = acting(event, LocalRuntime::builder());
+            let task = rt.spawn_local({
+                let targets = targets.clone();
+                async move { live(&targets).await }
+            });
+            while !task.is_finished() {
+                rt.turn(Budget::new()).unwrap();
+            }
+            rt.block_on(task).unwrap();
+            end(event, &targets, rt);
+        }
+    });
+}
+
+#[test]
+fn hooks_act_in_a_deterministic_runtime() {
+    within(|| {
+        for seed in 0..10 {
+            for event in OF_ONE_THREAD {
+                let (targets, rt) = acting(event, LocalRuntime::builder().deterministic(seed));
+                rt.block_on(live(&targets));
+                end(event, &targets, rt);
+            }
+        }
+    });
+}

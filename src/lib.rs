@@ -91,12 +91,13 @@ pub mod fuzzing;
 #[cfg(feature = "http")]
 pub mod http;
 
+pub use hooks::{BlockingMetrics, Metrics, WorkerMetrics};
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
     Budget, BuildError, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime, NoRuntime,
     TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local, yield_now,
 };
-pub use task::JoinHandle;
+pub use task::{JoinHandle, TaskDump, TaskState};
 
 /// The examples of the README, compiled with those of the documentation.
 #[cfg(all(doctest, feature = "http"))]

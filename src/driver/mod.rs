@@ -94,13 +94,15 @@ fn some_seed(runtime: NonZeroU64) -> u64 {
 pub(crate) enum Turn {
     /// Only look what is there.
     Look,
-    /// Sleep until something is there.
-    Sleep,
+    /// Sleep until something is there; the clock said so just now.
+    Sleep(Instant),
 }
 
 /// What a turn brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turned {
+    /// What the clock said after the wait.
+    pub(crate) now: Instant,
     /// Descriptors that became ready.
     pub(crate) io_events: usize,
     /// Timers that came due.
@@ -112,10 +114,17 @@ pub(crate) struct Turned {
     pub(crate) stuck: bool,
 }
 
+/// What waits in a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) timers: usize,
+    pub(crate) registrations: usize,
+}
+
 impl Turned {
-    fn of(dispatched: Dispatched, timers_fired: usize) -> Self {
+    fn at(now: Instant, dispatched: Dispatched, timers_fired: usize) -> Self {
         let Dispatched { descriptors: io_events, full } = dispatched;
-        Self { io_events, timers_fired, full, stuck: false }
+        Self { now, io_events, timers_fired, full, stuck: false }
     }
 }
 
@@ -182,17 +191,21 @@ impl Driver {
     /// that this is a child process.
     pub(crate) fn turn(&self, turn: Turn, wakes: &mut WakeList) -> io::Result<Turned> {
         self.check_process()?;
-        let Some(mut sleeper) = self.poller.try_lock() else { return Ok(Turned::default()) };
-        if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
+        let Some(mut sleeper) = self.poller.try_lock() else {
+            return Ok(Turned::at(self.clock.now(), Dispatched::default(), 0));
+        };
+        if let (Clock::Virtual(time), Turn::Sleep(_)) = (&self.clock, turn) {
             return self.turn_in_virtual_time(sleeper, time, wakes);
         }
-        let sleeps = turn == Turn::Sleep && self.unpark.announce();
-        let timeout = if sleeps {
+        let mut sleeps = false;
+        let mut timeout = Some(Duration::ZERO);
+        if let Turn::Sleep(now) = turn
+            && self.unpark.announce()
+        {
+            sleeps = true;
             let deadline = self.timers.publish_sleep();
-            self.timeout(&mut sleeper, deadline)
-        } else {
-            Some(Duration::ZERO)
-        };
+            timeout = self.timeout(&mut sleeper, deadline, now);
+        }
         let waited = sleeper.poller.wait(timeout);
         if sleeps {
             self.unpark.awake();
@@ -204,8 +217,7 @@ impl Driver {
             timer.has_become(now);
         }
         drop(sleeper);
-        let timers_fired = self.timers.expire(now, wakes);
-        Ok(Turned::of(dispatched, timers_fired))
+        Ok(Turned::at(now, dispatched, self.timers.expire(now, wakes)))
     }
 
     /// A turn that may sleep, for a clock that jumps.
@@ -218,10 +230,11 @@ impl Driver {
         sleeper.poller.wait(Some(Duration::ZERO))?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
         if dispatched.descriptors > 0 || self.unpark.is_notified() {
-            return Ok(Turned::of(dispatched, self.timers.expire(time.now(), wakes)));
+            let now = time.now();
+            return Ok(Turned::at(now, dispatched, self.timers.expire(now, wakes)));
         }
         if let Some(timers_fired) = self.jump(time, wakes) {
-            return Ok(Turned::of(dispatched, timers_fired));
+            return Ok(Turned::at(time.now(), dispatched, timers_fired));
         }
         // Another thread may have armed a timer since the last look; then the next turn goes there.
         let stays = time.next(self.timers.publish_sleep()).is_none();
@@ -235,7 +248,8 @@ impl Driver {
         waited?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
         drop(sleeper);
-        let mut turned = Turned::of(dispatched, self.timers.expire(time.now(), wakes));
+        let now = time.now();
+        let mut turned = Turned::at(now, dispatched, self.timers.expire(now, wakes));
         // A signal may have ended the wait early.
         let over = time.patience().is_some_and(|patience| since.elapsed() >= patience);
         let nothing = turned.io_events + turned.timers_fired == 0 && !self.unpark.is_notified();
@@ -270,15 +284,20 @@ impl Driver {
         }
     }
 
-    /// How long the wait lasts at most, where the kernel's timer does not end it.
-    fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
+    /// How long the wait lasts at most, from `now` on, where the kernel's timer does not end it.
+    fn timeout(
+        &self,
+        sleeper: &mut Sleeper,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Duration> {
         if self.kernel_timers == KernelTimers::Always
             && let Some(timer) = &mut sleeper.kernel_timer
             && timer.set(deadline, &self.reactor).is_ok()
         {
             return None;
         }
-        deadline.map(|at| at.saturating_duration_since(self.clock.now()))
+        deadline.map(|at| at.saturating_duration_since(now))
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
@@ -395,6 +414,14 @@ impl Driver {
     /// Takes a timer out, if it has not fired.
     pub(crate) fn cancel_timer(&self, timer: Timer) {
         self.timers.cancel(timer);
+    }
+
+    /// How many timers are armed, and how many descriptors are watched.
+    ///
+    /// On another thread than the driver's own it may cost a fence of the whole process; see
+    /// [`Biased`](crate::primitives::Biased).
+    pub(crate) fn count(&self) -> Counts {
+        Counts { timers: self.timers.len(), registrations: self.reactor.len() }
     }
 
     /// Ends all waits for descriptors and timers of this driver; moves the wakers to `wakes`.

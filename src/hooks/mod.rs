@@ -29,10 +29,12 @@
 //! ```
 
 mod info;
+mod metrics;
 mod set;
 
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};
 pub(crate) use set::HookSet;
 
 /// Calls that a runtime makes as tasks live and threads sleep.

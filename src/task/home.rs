@@ -1,7 +1,9 @@
 //! Where a task belongs: the part of a scheduler that every task of it points to.
 
+use super::birth::Birth;
 use super::blocks::Kept;
 use super::cells::{Born, Buried, Cells};
+use super::dump::TaskDump;
 use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
@@ -154,13 +156,15 @@ impl<S: Schedule> Home<S> {
         self.head.live.len()
     }
 
-    /// Takes a new task among the living, and tells the hooks of it.
+    /// Takes a task that was spawned now, by the clock of its runtime, among the living, and tells the
+    /// hooks of it.
     ///
     /// # Errors
     ///
     /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
     #[inline]
-    pub(crate) fn admit(&self, task: Runnable) -> Result<Runnable, Runnable> {
+    pub(crate) fn admit(&self, task: Runnable, now: Birth) -> Result<Runnable, Runnable> {
+        task.set_born(now);
         if !self.head.live.insert(&task) {
             return Err(task);
         }
@@ -168,6 +172,23 @@ impl<S: Schedule> Home<S> {
             task.tell(|hooks, info| hooks.on_spawn(info));
         }
         Ok(task)
+    }
+
+    /// Adds what there is to tell of each living task, which is a task of that worker; `now` reads the
+    /// clock by which they were admitted.
+    ///
+    /// Nothing stops meanwhile: the lock is held while references are made. Tasks that begin or end
+    /// then may be in or not.
+    pub(crate) fn dump(
+        &self,
+        worker: Option<usize>,
+        now: impl FnOnce() -> Birth,
+        into: &mut Vec<TaskDump>,
+    ) {
+        let tasks = self.head.live.references();
+        // After that, so that no task is of the future.
+        let now = now();
+        into.extend(tasks.iter().filter_map(|task| TaskDump::of(task.header(), worker, now)));
     }
 
     /// Admits no more tasks, and asks all the living to end.

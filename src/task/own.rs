@@ -35,6 +35,7 @@
 //! that is not taken yet, and its news was released by its own read-modify-write of the same word.
 //! So the two words agree on nothing but this: that a task which was woken is polled afterwards.
 
+use super::dump::TaskState;
 use super::state::MOST_OWNED as MOST;
 use crate::primitives::{AtomicU32, Ordering::Relaxed};
 
@@ -44,9 +45,8 @@ const REFERENCE: u32 = 1 << 2;
 
 /// The word; see the module's documentation.
 ///
-/// INVARIANT: written and read by the owner only; or, as long as the task is not listed, by the thread
-/// that spawns it. So it need not be an atomic for any thread's sake; it is one because it is reached
-/// by a shared reference, which costs nothing.
+/// INVARIANT: written by the owner only; or, as long as the task is not listed, by the thread that spawns
+/// it. Others do no more than [`look`](Self::look), so that plain loads and stores do.
 #[derive(Debug)]
 pub(super) struct Own(AtomicU32);
 
@@ -140,6 +140,17 @@ impl Own {
         self.set(QUEUED);
         references
     }
+
+    /// What the task is doing, for one who just looks, from any thread, and may be told what was so
+    /// before the last step; `None` if it has ended.
+    pub(super) fn look(&self) -> Option<TaskState> {
+        match self.get() {
+            now if now < REFERENCE => None,
+            now if now & RUNNING != 0 => Some(TaskState::Running),
+            now if now & QUEUED != 0 => Some(TaskState::Queued),
+            _ => Some(TaskState::Idle),
+        }
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -150,11 +161,14 @@ mod tests {
     fn a_task_is_queued_once_however_often_it_is_woken() {
         let own = Own::new();
         assert!(!own.claim(), "queued already");
+        assert_eq!(own.look(), Some(TaskState::Queued));
         own.start();
         assert!(!own.claim(), "it comes back to the one who polls");
+        assert_eq!(own.look(), Some(TaskState::Running));
         assert!(own.stop());
         own.start();
         assert!(!own.stop());
+        assert_eq!(own.look(), Some(TaskState::Idle));
         assert!(own.claim());
         assert!(!own.claim());
     }
@@ -167,6 +181,7 @@ mod tests {
         assert!(own.retain());
         assert_eq!(own.end(), 2);
         assert!(!own.retain() && !own.release() && !own.claim());
+        assert_eq!(own.look(), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Running a task: from the queue through one poll, and to its end.
 
+use super::birth::Birth;
 use super::cell::{self, Header, Polled};
 use super::current::{self, Restore};
 use super::state::{Complete, Idle, Start};
@@ -47,6 +48,13 @@ impl Runnable {
 
     pub(super) fn header(&self) -> NonNull<Header> {
         self.0
+    }
+
+    /// Says when the task was spawned, before anybody else knows of it.
+    #[inline]
+    pub(super) fn set_born(&self, born: Birth) {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.set_born(born);
     }
 
     /// Tells the hooks, of which there are some, what happens to the task.
@@ -133,6 +141,7 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
     // SAFETY: the live reference is ours to give up, so the cell lives until we do.
     unsafe {
         let header = raw.as_ref();
+        header.count_poll();
         let budget = coop::start();
         let polled =
             with_waker(raw, |waker| (header.vtable.poll)(raw, &mut Context::from_waker(waker)));

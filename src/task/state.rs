@@ -57,6 +57,7 @@
 //! outcome, and the handle's look at `COMPLETED` acquires it. Giving up a reference releases all
 //! that was done under it; the thread that frees acquires.
 
+use super::dump::TaskState;
 use crate::primitives::{AtomicU32, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed};
 use std::io::Write;
@@ -375,6 +376,17 @@ impl State {
             return true;
         }
         is_last(self.0.fetch_sub(REFERENCE, AcqRel))
+    }
+
+    /// What the task is doing, as far as this word says, for one who just looks and does nothing on the
+    /// strength of it; `None` if it has ended.
+    pub(super) fn look(&self) -> Option<TaskState> {
+        match self.0.load(Relaxed) {
+            now if now & COMPLETED != 0 => None,
+            now if now & RUNNING != 0 => Some(TaskState::Running),
+            now if now & SCHEDULED != 0 => Some(TaskState::Queued),
+            _ => Some(TaskState::Idle),
+        }
     }
 
     #[cfg(test)]

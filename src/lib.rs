@@ -91,13 +91,14 @@ pub mod fuzzing;
 #[cfg(feature = "http")]
 pub mod http;
 
+pub use hooks::{BlockingMetrics, Metrics, WorkerMetrics};
 pub use offload::{spawn_blocking, try_spawn_blocking};
 pub use runtime::{
     Budget, BuildError, Builder, EnterGuard, Handle, Leftover, LocalBuilder, LocalRuntime,
     NoRuntime, Runtime, TimerHandle, TurnError, TurnReport, YieldNow, block_on, spawn, spawn_local,
     spawn_pinned, yield_now,
 };
-pub use task::{JoinHandle, NoSuchShard};
+pub use task::{JoinHandle, NoSuchShard, TaskDump, TaskState};
 
 /// The examples of the README, compiled with those of the documentation.
 #[cfg(all(doctest, feature = "http"))]

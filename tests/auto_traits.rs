@@ -23,8 +23,9 @@ use mainspring::task::{
 };
 use mainspring::time::{Elapsed, Instant, Interval, MissedTick, Sleep};
 use mainspring::{
-    Budget, BuildError, EnterGuard, Handle, JoinHandle, Leftover, LocalBuilder, LocalRuntime,
-    NoRuntime, NoSuchShard, Runtime, TimerHandle, TurnError, TurnReport, YieldNow,
+    BlockingMetrics, Budget, BuildError, EnterGuard, Handle, JoinHandle, Leftover, LocalBuilder,
+    LocalRuntime, Metrics, NoRuntime, NoSuchShard, Runtime, TaskDump, TaskState, TimerHandle,
+    TurnError, TurnReport, WorkerMetrics, YieldNow,
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -101,6 +102,11 @@ fn every_public_type() {
         TaskKind: true true true;
         PollOutcome: true true true;
         Finish: true true true;
+        TaskDump: true true true;
+        TaskState: true true true;
+        Metrics: true true true;
+        WorkerMetrics: true true true;
+        BlockingMetrics: true true true;
 
         Instant: true true true;
         Sleep: true true true;

@@ -157,7 +157,8 @@ local! {
 }
 
 local! {
-    static IDS: Cell<IdBlock> = Cell::new(IdBlock { next: 0, left: 0 });
+    /// The next number that this thread may give to a task; at the start of a block it has none.
+    static NEXT_ID: Cell<u64> = Cell::new(0);
 }
 
 local! {
@@ -250,26 +251,18 @@ impl Drop for EnterGuard {
     }
 }
 
-/// Numbers that this thread may give to tasks.
-#[derive(Clone, Copy)]
-struct IdBlock {
-    next: u64,
-    left: u64,
-}
-
 /// How many numbers a thread takes at a time: one shared counter, touched every so often.
 const ID_BLOCK: u64 = 1 << 10;
 
 /// A number for a new task.
 #[inline]
 pub(crate) fn next_task_id() -> TaskId {
-    let number = IDS.try_with(|ids| {
-        let mut block = ids.get();
-        if block.left == 0 {
-            block = IdBlock { next: unique_id().get() * ID_BLOCK, left: ID_BLOCK };
+    let number = NEXT_ID.try_with(|next| {
+        let mut number = next.get();
+        if number % ID_BLOCK == 0 {
+            number = unique_id().get() * ID_BLOCK;
         }
-        let number = block.next;
-        ids.set(IdBlock { next: number + 1, left: block.left - 1 });
+        next.set(number + 1);
         number
     });
     // While a thread ends its block is gone; then one number of a block of its own is used.

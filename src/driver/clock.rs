@@ -36,7 +36,9 @@ impl Instant {
         Self(nanos)
     }
 
-    pub(super) fn as_nanos(self) -> u64 {
+    /// Since the clock's origin.
+    #[inline]
+    pub(crate) fn as_nanos(self) -> u64 {
         self.0
     }
 

@@ -20,6 +20,10 @@ fn arm(driver: &Driver, after: Duration) -> Option<Timer> {
 const DAY: Duration = Duration::from_secs(86_400);
 const SOON: Duration = Duration::from_millis(5);
 
+fn sleep(driver: &Driver) -> Turn {
+    Turn::Sleep(driver.clock().now())
+}
+
 /// A sleep without end, or until tomorrow, against a timer that is due soon.
 fn arm_against_sleep(first: Option<Duration>) {
     loom::model(move || {
@@ -34,10 +38,10 @@ fn arm_against_sleep(first: Option<Duration>) {
         // It never comes back if it sleeps past the deadline. With the second turn the deadline is
         // there already, unless the first came back before.
         let mut wakes = WakeList::new();
-        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        driver.turn(sleep(&driver), &mut wakes).unwrap();
         arming.join().unwrap();
         driver.take_notified();
-        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        driver.turn(sleep(&driver), &mut wakes).unwrap();
     });
 }
 
@@ -64,10 +68,10 @@ fn loom_arm_twice_against_sleep() {
             })
             .collect();
         let mut wakes = WakeList::new();
-        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        driver.turn(sleep(&driver), &mut wakes).unwrap();
         driver.take_notified();
         // The first sleep may have ended for the later timer; this one ends for the earlier.
-        driver.turn(Turn::Sleep, &mut wakes).unwrap();
+        driver.turn(sleep(&driver), &mut wakes).unwrap();
         for arming in arming {
             arming.join().unwrap();
         }
@@ -93,7 +97,7 @@ fn loom_arm_against_a_sleep_in_virtual_time() {
         };
         // It never comes back if it sleeps through the arming.
         let mut wakes = WakeList::new();
-        while driver.turn(Turn::Sleep, &mut wakes).unwrap().timers_fired == 0 {
+        while driver.turn(sleep(&driver), &mut wakes).unwrap().timers_fired == 0 {
             driver.take_notified();
         }
         arming.join().unwrap();

@@ -96,13 +96,15 @@ fn some_seed(runtime: NonZeroU64) -> u64 {
 pub(crate) enum Turn {
     /// Only look what is there.
     Look,
-    /// Sleep until something is there.
-    Sleep,
+    /// Sleep until something is there; the clock said so just now.
+    Sleep(Instant),
 }
 
 /// What a turn brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turned {
+    /// What the clock said after the wait.
+    pub(crate) now: Instant,
     /// Descriptors that became ready.
     pub(crate) io_events: usize,
     /// Timers that came due.
@@ -114,10 +116,17 @@ pub(crate) struct Turned {
     pub(crate) stuck: bool,
 }
 
+/// What waits in a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) timers: usize,
+    pub(crate) registrations: usize,
+}
+
 impl Turned {
-    fn of(dispatched: Dispatched, timers_fired: usize) -> Self {
+    fn at(now: Instant, dispatched: Dispatched, timers_fired: usize) -> Self {
         let Dispatched { descriptors: io_events, full } = dispatched;
-        Self { io_events, timers_fired, full, stuck: false }
+        Self { now, io_events, timers_fired, full, stuck: false }
     }
 }
 
@@ -211,13 +220,18 @@ impl Driver {
         let sleeper = match (self.poller.try_lock(), turn) {
             (Some(sleeper), _) => sleeper,
             // Whoever has it moves the wakers.
-            (None, Turn::Look) => return Ok(Turned::default()),
-            (None, Turn::Sleep) => self.reclaim(),
+            (None, Turn::Look) => {
+                return Ok(Turned::at(self.clock.now(), Dispatched::default(), 0));
+            }
+            (None, Turn::Sleep(_)) => self.reclaim(),
         };
-        if let (Clock::Virtual(time), Turn::Sleep) = (&self.clock, turn) {
+        if let (Clock::Virtual(time), Turn::Sleep(_)) = (&self.clock, turn) {
             return self.turn_in_virtual_time(sleeper, time, wakes);
         }
-        let sleeps = turn == Turn::Sleep && self.unpark.announce();
+        let sleeps = match turn {
+            Turn::Sleep(now) if self.unpark.announce() => Some(now),
+            Turn::Sleep(_) | Turn::Look => None,
+        };
         self.turn_with(sleeper, sleeps, wakes)
     }
 
@@ -236,7 +250,7 @@ impl Driver {
         if self.reclaimed.load(Ordering::Acquire) || !self.unpark.announce() {
             return None;
         }
-        Some(self.turn_with(sleeper, true, wakes))
+        Some(self.turn_with(sleeper, Some(self.clock.now()), wakes))
     }
 
     /// Gets the poller back from a guest, who comes out of its sleep for that.
@@ -249,20 +263,20 @@ impl Driver {
         sleeper
     }
 
+    /// A turn with a sleep, which begins at the moment that is given, or without.
     fn turn_with(
         &self,
         mut sleeper: MutexGuard<'_, Sleeper>,
-        sleeps: bool,
+        sleeps: Option<Instant>,
         wakes: &mut WakeList,
     ) -> io::Result<Turned> {
-        let timeout = if sleeps {
+        let mut timeout = Some(Duration::ZERO);
+        if let Some(now) = sleeps {
             let deadline = self.timers.publish_sleep();
-            self.timeout(&mut sleeper, deadline)
-        } else {
-            Some(Duration::ZERO)
-        };
+            timeout = self.timeout(&mut sleeper, deadline, now);
+        }
         let waited = sleeper.poller.wait(timeout);
-        if sleeps {
+        if sleeps.is_some() {
             self.unpark.awake();
         }
         waited?;
@@ -272,8 +286,7 @@ impl Driver {
             timer.has_become(now);
         }
         drop(sleeper);
-        let timers_fired = self.timers.expire(now, wakes);
-        Ok(Turned::of(dispatched, timers_fired))
+        Ok(Turned::at(now, dispatched, self.timers.expire(now, wakes)))
     }
 
     /// A turn that may sleep, for a clock that jumps.
@@ -286,10 +299,11 @@ impl Driver {
         sleeper.poller.wait(Some(Duration::ZERO))?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
         if dispatched.descriptors > 0 || self.unpark.is_notified() {
-            return Ok(Turned::of(dispatched, self.timers.expire(time.now(), wakes)));
+            let now = time.now();
+            return Ok(Turned::at(now, dispatched, self.timers.expire(now, wakes)));
         }
         if let Some(timers_fired) = self.jump(time, wakes) {
-            return Ok(Turned::of(dispatched, timers_fired));
+            return Ok(Turned::at(time.now(), dispatched, timers_fired));
         }
         // Another thread may have armed a timer since the last look; then the next turn goes there.
         let stays = time.next(self.timers.publish_sleep()).is_none();
@@ -303,7 +317,8 @@ impl Driver {
         waited?;
         let dispatched = self.reactor.dispatch(&sleeper.poller, wakes);
         drop(sleeper);
-        let mut turned = Turned::of(dispatched, self.timers.expire(time.now(), wakes));
+        let now = time.now();
+        let mut turned = Turned::at(now, dispatched, self.timers.expire(now, wakes));
         // A signal may have ended the wait early.
         let over = time.patience().is_some_and(|patience| since.elapsed() >= patience);
         let nothing = turned.io_events + turned.timers_fired == 0 && !self.unpark.is_notified();
@@ -338,15 +353,20 @@ impl Driver {
         }
     }
 
-    /// How long the wait lasts at most, where the kernel's timer does not end it.
-    fn timeout(&self, sleeper: &mut Sleeper, deadline: Option<Instant>) -> Option<Duration> {
+    /// How long the wait lasts at most, from `now` on, where the kernel's timer does not end it.
+    fn timeout(
+        &self,
+        sleeper: &mut Sleeper,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Duration> {
         if self.kernel_timers == KernelTimers::Always
             && let Some(timer) = &mut sleeper.kernel_timer
             && timer.set(deadline, &self.reactor).is_ok()
         {
             return None;
         }
-        deadline.map(|at| at.saturating_duration_since(self.clock.now()))
+        deadline.map(|at| at.saturating_duration_since(now))
     }
 
     /// Leaves the sleep to a host that watches the descriptor: from here on whoever unparks makes
@@ -463,6 +483,14 @@ impl Driver {
     /// Takes a timer out, if it has not fired.
     pub(crate) fn cancel_timer(&self, timer: Timer) {
         self.timers.cancel(timer);
+    }
+
+    /// How many timers are armed, and how many descriptors are watched.
+    ///
+    /// On another thread than the driver's own it may cost a fence of the whole process; see
+    /// [`Biased`](crate::primitives::Biased).
+    pub(crate) fn count(&self) -> Counts {
+        Counts { timers: self.timers.len(), registrations: self.reactor.len() }
     }
 
     /// Ends all waits for descriptors and timers of this driver; moves the wakers to `wakes`.

@@ -190,6 +190,11 @@ impl Timers {
         }
     }
 
+    /// How many are armed.
+    pub(super) fn len(&self) -> usize {
+        self.inner.with(|inner| inner.wheel.len())
+    }
+
     #[inline]
     pub(super) fn cancel(&self, timer: Timer) {
         let waker = self.inner.with(|inner| inner.wheel.remove(timer.0));

@@ -29,12 +29,14 @@
 //! ```
 
 mod info;
+mod metrics;
 mod set;
 
 use std::any::Any;
 
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};
 pub(crate) use set::{HookSet, OnUnhandledPanic};
 
 /// Calls that a runtime makes as tasks live and threads sleep.

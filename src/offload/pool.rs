@@ -8,9 +8,12 @@ use super::niceness::Niceness;
 use super::places::Places;
 use super::signals;
 use crate::context::{self, Current, DefaultExecutor, Outside};
-use crate::hooks::HookSet;
+use crate::driver::Clock;
+use crate::hooks::{HookSet, Metrics};
 use crate::primitives::{Mutex, thread};
-use crate::task::{Busy, Executor, Home, Job, Placement, Ran, Runnable, Schedule, Spawn};
+use crate::task::{
+    Birth, Busy, Executor, Home, Job, Placement, Ran, Runnable, Schedule, Spawn, TaskDump,
+};
 use crate::util::contain;
 use std::any::Any;
 use std::fmt;
@@ -250,7 +253,7 @@ impl PoolHandle {
     /// Takes in a task that brings its place along, to run it among those of the runtime.
     pub(super) fn submit_inline(&self, task: Runnable) {
         // One that is not admitted is dropped here, and thereby cancelled.
-        if let (Ok(task), Some(inline)) = (task.admit(), self.inline()) {
+        if let (Ok(task), Some(inline)) = (self.admit(task), self.inline()) {
             inline.queue(task);
         }
     }
@@ -258,12 +261,23 @@ impl PoolHandle {
     /// Takes in a task that waits for its place.
     pub(super) fn submit_waiting(&self, task: Runnable) {
         // One that is not admitted is dropped here, and thereby cancelled.
-        let Ok(task) = task.admit() else { return };
+        let Ok(task) = self.admit(task) else { return };
         task.tie();
         // This poll leaves the task in the queue for places, and cannot run the closure.
         if let Ran::Again(task) = task.run() {
             self.0.schedule(task);
         }
+    }
+
+    fn admit(&self, task: Runnable) -> Result<Runnable, Runnable> {
+        task.admit(self.present())
+    }
+
+    /// By the clock of the runtime.
+    fn present(&self) -> Birth {
+        let outside = self.0.crew.work().outside.as_ref();
+        let clock = outside.map_or(&Clock::Real, |outside| outside.driver.clock());
+        Birth::from_nanos(clock.now().as_nanos())
     }
 
     fn close(&self) {
@@ -302,13 +316,25 @@ impl Spawn for PoolHandle {
     }
 
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match self.admit(task) {
             Ok(task) => self.0.crew.push(Item::Placed(task)),
             Err(refused) => {
                 self.0.places.put_back();
                 drop(refused);
             }
         }
+    }
+
+    fn dump(&self, into: &mut Vec<TaskDump>) {
+        self.0.dump(None, || self.present(), into);
+    }
+
+    fn measure(&self, metrics: &mut Metrics) {
+        let now = BlockingLimits::new(self);
+        metrics.blocking.limit = now.limit();
+        metrics.blocking.threads = now.threads();
+        metrics.blocking.busy = now.in_use();
+        metrics.blocking.queued = now.queued();
     }
 }
 

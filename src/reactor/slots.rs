@@ -197,6 +197,11 @@ impl Reactor {
         dispatched
     }
 
+    /// How many descriptors are watched.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.lock().slab.len()
+    }
+
     /// Watches no more: tells all registrations, and collects those who wait for them.
     pub(crate) fn shut_down(&self, wakes: &mut WakeList) {
         let mut slots = self.slots.lock();

@@ -1,8 +1,9 @@
 //! How a runtime is reached from outside, and from any thread.
 
 use crate::context::{self, Current, Outside};
+use crate::hooks::Metrics;
 use crate::offload::{BlockingLimits, PoolHandle};
-use crate::task::{self, Busy, JoinHandle};
+use crate::task::{self, Busy, JoinHandle, Spawn, TaskDump};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -161,6 +162,64 @@ impl Handle {
     /// What this runtime's pool for blocking work is doing, and the way to change its limits.
     pub fn blocking(&self) -> BlockingLimits {
         BlockingLimits::new(&self.pool)
+    }
+
+    /// What the runtime has counted so far, and holds now; from any thread, at any time.
+    ///
+    /// It stops nothing. The counters are read where they lie. For the numbers of tasks and timers it
+    /// takes locks that the runtime's own thread has nearly for free, so that to ask from another thread
+    /// costs that microseconds, and makes these locks cost a few nanoseconds more for a while: ask some
+    /// times a second, not thousands of times.
+    ///
+    /// Of a runtime that has ended it says what it counted until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = mainspring::LocalRuntime::builder().build()?;
+    /// rt.block_on(rt.spawn_local(async {}))?;
+    /// let metrics = rt.handle().metrics();
+    /// assert_eq!((metrics.workers.len(), metrics.workers[0].polls), (1, 1));
+    /// assert_eq!((metrics.alive_tasks, metrics.blocking.limit), (0, 64));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        self.outside.spawn.measure(&mut metrics);
+        self.pool.measure(&mut metrics);
+        metrics
+    }
+
+    /// What each live task is doing, closures of [`spawn_blocking`](crate::spawn_blocking) among them;
+    /// from any thread, at any time.
+    ///
+    /// It stops nothing: a lock is held while the tasks are counted out, and they are looked at one by
+    /// one afterwards. So the answers are not of one and the same moment, and a task that begins or ends
+    /// meanwhile may be in or not. A task of another runtime is never in; nor are futures of `block_on`,
+    /// which are no tasks. They come in no order.
+    ///
+    /// For each task it costs a look at memory that another processor may be writing, twice; and what is
+    /// said at [`metrics`](Self::metrics) of locks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = mainspring::LocalRuntime::builder().build()?;
+    /// let task = rt.spawn_local(std::future::pending::<()>());
+    /// for task in rt.handle().dump_tasks() {
+    ///     println!(
+    ///         "{} {:?} at {}: {:?}, {} polls in {:?}",
+    ///         task.info.id, task.info.name(), task.info.location, task.state, task.polls, task.age,
+    ///     );
+    /// }
+    /// # assert_eq!(rt.handle().dump_tasks()[0].info.id, task.id());
+    /// # Ok::<(), mainspring::BuildError>(())
+    /// ```
+    pub fn dump_tasks(&self) -> Vec<TaskDump> {
+        let mut tasks = Vec::new();
+        self.outside.spawn.dump(&mut tasks);
+        self.pool.dump(&mut tasks);
+        tasks
     }
 }
 

@@ -131,13 +131,14 @@ impl Local {
     pub(crate) fn turn_once(&self, budget: Budget) -> Result<TurnReport, TurnError> {
         let mut state = self.enter_for_host()?;
         let _entered = context::enter(Rc::clone(&self.current));
-        let stay = Stay::begin(self);
-        self.tell_unparked();
-        let mut report = TurnReport::default();
         let clock = self.current.driver.clock();
         let start = clock.now();
+        let stay = Stay::begin(self, start);
+        self.tell_unparked();
+        let mut report = TurnReport::default();
         let turned = self.current.driver.turn(Turn::Look, &mut state.wakes);
-        self.settle(Turn::Look, &mut state);
+        let now = turned.as_ref().map_or_else(|_| clock.now(), |turned| turned.now);
+        self.settle(Turn::Look, now, &mut state);
         let turned = turned.map_err(TurnError::Wait)?;
         // It would count as something that can run, and keep virtual time from moving.
         self.forget_root();
@@ -145,7 +146,7 @@ impl Local {
         if report.io_events + report.timers_fired == 0 && self.is_queue_empty() {
             // Nothing can run, so virtual time may move.
             report.timers_fired = self.current.driver.jump_ahead(&mut state.wakes);
-            self.settle(Turn::Look, &mut state);
+            self.settle(Turn::Look, clock.now(), &mut state);
         }
         while report.polled < budget.max_polls {
             if self.is_queue_empty() {
@@ -155,7 +156,9 @@ impl Local {
                 break;
             }
             report.polled += 1;
-            if clock.now().saturating_duration_since(start) >= budget.max_time {
+            let now = clock.now();
+            self.saw(now);
+            if now.saturating_duration_since(start) >= budget.max_time {
                 break;
             }
         }
@@ -253,7 +256,8 @@ impl Local {
 pub(super) struct Stay<'a>(&'a Local);
 
 impl<'a> Stay<'a> {
-    pub(super) fn begin(local: &'a Local) -> Self {
+    pub(super) fn begin(local: &'a Local, now: Instant) -> Self {
+        local.begin(now);
         if local.watched.get() {
             local.current.driver.take_from_host();
         }
@@ -261,10 +265,11 @@ impl<'a> Stay<'a> {
         Self(local)
     }
 
-    /// As [`Local::leave`].
+    /// As [`Local::leave`]. What was done since the clock was last read counts for no time.
     fn end(self) -> bool {
         self.0.set_running(false);
         let left = self.0.leave();
+        self.0.stop();
         std::mem::forget(self);
         left
     }
@@ -278,5 +283,7 @@ impl Drop for Stay<'_> {
         } else {
             self.0.forget_root();
         }
+        self.0.saw(self.0.current.driver.clock().now());
+        self.0.stop();
     }
 }

@@ -26,7 +26,7 @@ use super::local_shard::{KEEP, Left, LocalSpawn, Queue, Shard};
 use super::seeded::Seeded;
 use crate::context::{self, Current, DefaultExecutor, Outside, Runs};
 use crate::coop;
-use crate::driver::{Driver, Turn};
+use crate::driver::{Driver, Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome, TaskKind};
 use crate::task::{Home, Ran, Root, Runnable, Schedule, Spawn};
 use crate::util::WakeList;
@@ -34,6 +34,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(crate) struct Local {
     pub(super) state: RefCell<State>,
     /// Room for what is taken out of the inbox.
     spare: Cell<VecDeque<Left>>,
+    /// Until when it is counted how long the thread was busy.
+    pub(super) counted: Cell<Instant>,
 }
 
 /// What only the loop uses.
@@ -93,13 +96,15 @@ impl Local {
             spawn: Arc::clone(&spawn),
             calls: Arc::clone(&calls),
         };
-        let fairness = Fairness::new(driver.clock().now());
+        let now = driver.clock().now();
+        let fairness = Fairness::new(now);
         let executor = executor(outside, queues);
         let current = Rc::new(Current { driver, spawn, executor, calls, runs: Runs::All });
         let root = Root::new(&home, context::next_task_id());
         let state = RefCell::new(State { fairness, wakes: WakeList::new(), seeded: None });
         let (watched, told_parked) = (Cell::new(false), Cell::new(false));
-        Self { home, current, watched, told_parked, root, state, spare: Cell::default() }
+        let (spare, counted) = (Cell::default(), Cell::new(now));
+        Self { home, current, watched, told_parked, root, state, spare, counted }
     }
 
     /// Leaves to `seeded` in which order tasks run and are woken.
@@ -125,7 +130,7 @@ impl Local {
     /// [`Reentered`] if the thread runs this scheduler already.
     pub(crate) fn block_on<F: Future>(&self, root: F) -> Result<F::Output, Reentered> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reentered)?;
-        let _stay = Stay::begin(self);
+        let _stay = Stay::begin(self, self.current.driver.clock().now());
         let _entered = context::enter(Rc::clone(&self.current));
         self.tell_unparked();
         // Dropped before the runtime is left, so that its drop finds what a task's would.
@@ -149,7 +154,7 @@ impl Local {
                 (Poll::Pending, again) => again.into_iter().for_each(|task| self.home.push(task)),
             }
             if state.fairness.spend() {
-                self.turn(Turn::Look, &mut state);
+                self.look(&mut state);
             }
         }
     }
@@ -162,11 +167,11 @@ impl Local {
                 Some(task) => {
                     self.run_next(task, state);
                     if state.fairness.spend() {
-                        self.turn(Turn::Look, state);
+                        self.look(state);
                     }
                 }
                 None if self.has_work() => {}
-                None => self.turn(Turn::Sleep, state),
+                None => self.sleep(state),
             }
         }
     }
@@ -220,6 +225,7 @@ impl Local {
 
     #[inline(always)]
     fn run(&self, task: Runnable) {
+        self.home.counters.polls.add(1);
         let hooks = self.home.hooks();
         if hooks.is_empty() {
             if let Ran::Again(task) = task.run() {
@@ -299,23 +305,38 @@ impl Local {
         self.home.queue(|queue| queue.runs = runs);
     }
 
-    /// Turns the driver, then wakes whom that concerns.
-    fn turn(&self, turn: Turn, state: &mut State) {
+    /// Sleeps until there is something to do.
+    fn sleep(&self, state: &mut State) {
         let hooks = self.home.hooks();
-        let mut how = turn;
-        if turn == Turn::Sleep {
-            self.give_back();
-            hooks.call(|hooks| hooks.on_park(WORKER));
-            if !hooks.is_empty() && self.has_work() {
-                // The hook has spawned or woken something.
-                how = Turn::Look;
-            }
-        }
+        self.give_back();
+        hooks.call(|hooks| hooks.on_park(WORKER));
+        // The hook may have spawned or woken something.
+        let how = if !hooks.is_empty() && self.has_work() {
+            Turn::Look
+        } else {
+            self.home.counters.parks.add(1);
+            let now = self.current.driver.clock().now();
+            self.saw(now);
+            self.stop();
+            Turn::Sleep(now)
+        };
         let turned = self.current.driver.turn(how, &mut state.wakes);
-        if turn == Turn::Sleep {
-            hooks.call(|hooks| hooks.on_unpark(WORKER));
-        }
-        self.settle(turn, state);
+        hooks.call(|hooks| hooks.on_unpark(WORKER));
+        self.finish(how, turned, state);
+    }
+
+    /// Looks what there is.
+    fn look(&self, state: &mut State) {
+        let turned = self.current.driver.turn(Turn::Look, &mut state.wakes);
+        self.finish(Turn::Look, turned, state);
+    }
+
+    fn finish(&self, turn: Turn, turned: io::Result<Turned>, state: &mut State) {
+        let now = match &turned {
+            Ok(turned) => turned.now,
+            Err(_) => self.current.driver.clock().now(),
+        };
+        self.settle(turn, now, state);
         match turned {
             Err(error) => panic!("the runtime cannot wait for events any more: {error}"),
             Ok(turned) if turned.stuck => self.tell_deadlock(),
@@ -323,17 +344,21 @@ impl Local {
         }
     }
 
-    /// Wakes whom a turn of the driver concerns, and takes what others have left.
-    pub(super) fn settle(&self, turn: Turn, state: &mut State) {
+    /// Wakes whom a turn of the driver concerns, after which the clock said `now`, and takes what others
+    /// have left.
+    pub(super) fn settle(&self, turn: Turn, now: Instant, state: &mut State) {
         if let Some(seeded) = &mut state.seeded {
             seeded.shuffle(&mut state.wakes);
         }
+        match turn {
+            Turn::Look => self.saw(now),
+            Turn::Sleep(_) => self.begin(now),
+        }
         state.wakes.wake_all();
         self.take_inbox();
-        let clock = self.current.driver.clock();
         match (&mut state.seeded, turn) {
-            (None, Turn::Look) => state.fairness.looked(clock.now()),
-            (None, Turn::Sleep) => state.fairness.slept(clock.now()),
+            (None, Turn::Look) => state.fairness.looked(now),
+            (None, Turn::Sleep(_)) => state.fairness.slept(now),
             (Some(seeded), _) => state.fairness.allow(seeded.polls_until_look()),
         }
     }
@@ -375,7 +400,8 @@ impl Local {
                 // That thread is in the parent. It will not come.
                 break;
             }
-            if self.current.driver.turn(Turn::Sleep, &mut wakes).is_err() {
+            let driver = &self.current.driver;
+            if driver.turn(Turn::Sleep(driver.clock().now()), &mut wakes).is_err() {
                 std::thread::yield_now();
             }
             wakes.wake_all();

@@ -1,9 +1,14 @@
 //! Where the tasks of a one-thread scheduler are queued: by the thread itself, and by others.
 
+use super::counters::Counters;
+use super::local::WORKER;
 use crate::context;
 use crate::driver::Driver;
-use crate::primitives::Mutex;
-use crate::task::{Home, Notice, Placement, Runnable, Schedule, Spawn, ThreadBound};
+use crate::hooks::Metrics;
+use crate::primitives::{AtomicUsize, Mutex, Ordering::Relaxed};
+use crate::task::{
+    Birth, Home, Notice, Placement, Runnable, Schedule, Spawn, TaskDump, ThreadBound,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -16,6 +21,9 @@ pub(crate) struct Shard {
     driver: Arc<Driver>,
     own: ThreadBound<Queue>,
     pub(super) inbox: Mutex<Inbox>,
+    pub(super) counters: Counters,
+    /// How long the own queue was when the thread last said so, for others.
+    depth: AtomicUsize,
 }
 
 /// The queue of the thread itself.
@@ -67,7 +75,7 @@ impl Schedule for Shard {
     fn schedule(&self, task: Runnable) {
         match self.own.with(task, Queue::push) {
             Ok(Pushed::Seen) => {}
-            Ok(Pushed::Unseen) => self.driver.unpark(),
+            Ok(Pushed::Unseen) => self.tell_host(),
             // All tasks have ended: this stands for the root, or for a closure.
             Ok(Pushed::Closed(task)) => drop(task),
             Err(task) => self.leave(Left::Task(task)),
@@ -83,7 +91,29 @@ impl Shard {
     /// For the present thread, which sleeps in `driver`.
     pub(super) fn new(driver: Arc<Driver>) -> Self {
         let own = ThreadBound::new(Queue::default());
-        Self { driver, own, inbox: Mutex::new(Inbox::default()) }
+        let (inbox, counters) = (Mutex::new(Inbox::default()), Counters::default());
+        Self { driver, own, inbox, counters, depth: AtomicUsize::new(0) }
+    }
+
+    /// Something was queued by the thread itself while the loop does not run.
+    #[cold]
+    #[inline(never)]
+    fn tell_host(&self) {
+        self.say_depth();
+        self.driver.unpark();
+    }
+
+    /// When a task is born that is spawned now.
+    #[inline]
+    fn birth(&self) -> Birth {
+        self.counters.present.get().unwrap_or_else(|| self.exact_birth())
+    }
+
+    /// The same, by a fresh reading of the clock.
+    #[cold]
+    #[inline(never)]
+    fn exact_birth(&self) -> Birth {
+        Birth::from_nanos(self.driver.clock().now().as_nanos())
     }
 
     /// Leaves something for the thread to find.
@@ -108,6 +138,17 @@ impl Shard {
         }
     }
 
+    /// Tells others how long the queue is; on the scheduler's thread.
+    pub(super) fn say_depth(&self) {
+        self.depth.store(self.queue(|queue| queue.tasks.len()), Relaxed);
+    }
+
+    /// How long the queue is, as far as this thread knows.
+    fn depth(&self) -> usize {
+        let here = self.own.with((), |queue, ()| queue.tasks.len());
+        here.unwrap_or_else(|()| self.depth.load(Relaxed))
+    }
+
     #[inline]
     pub(super) fn push(&self, task: Runnable) {
         self.queue(|queue| queue.tasks.push_back(task));
@@ -129,10 +170,24 @@ impl Spawn for LocalSpawn {
     }
 
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match task.admit(self.0.birth()) {
             Ok(task) => self.0.schedule(task),
             Err(refused) => drop(refused),
         }
+    }
+
+    fn dump(&self, into: &mut Vec<TaskDump>) {
+        self.0.dump(Some(WORKER), || self.0.exact_birth(), into);
+    }
+
+    fn measure(&self, metrics: &mut Metrics) {
+        let shard = &self.0;
+        metrics.workers.push(shard.counters.read(shard.depth()));
+        metrics.injector += shard.inbox.lock().left.len();
+        metrics.alive_tasks += shard.live_tasks();
+        let waiting = shard.driver.count();
+        metrics.timers += waiting.timers;
+        metrics.registrations += waiting.registrations;
     }
 }
 

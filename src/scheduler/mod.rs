@@ -1,10 +1,12 @@
 //! Who runs, and when: the scheduler of one thread, and that of several.
 
+mod counters;
 mod fairness;
 pub(crate) mod host;
 mod idle;
 pub(crate) mod local;
 mod local_shard;
+mod local_time;
 #[cfg(test)]
 mod no_executor;
 mod root;

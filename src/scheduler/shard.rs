@@ -1,5 +1,6 @@
 //! One worker's share of a runtime: its queue, and what others may reach of it.
 
+use super::counters::Counters;
 use crate::driver::Driver;
 use crate::primitives::{AtomicU64, Mutex, Ordering, Stealer, ThreadKey, Worker};
 use crate::task::{Notice, OwnedSlot, Runnable, TaskId, ThreadBound};
@@ -26,6 +27,7 @@ pub(super) struct Shard {
     pub(super) slot: OwnedSlot,
     inbox: Mutex<Inbox>,
     pub(super) running: Running,
+    pub(super) counters: Counters,
 }
 
 /// What only the worker's thread touches.
@@ -85,6 +87,7 @@ impl Shard {
             slot: OwnedSlot::new(),
             inbox: Mutex::default(),
             running: Running(AtomicU64::new(0)),
+            counters: Counters::default(),
         }
     }
 
@@ -132,25 +135,23 @@ impl Shard {
         self.own(|own| own.pinned.push_back(task));
     }
 
-    /// The next task of this worker, and whether it comes out of the slot.
+    /// The next task of this worker.
     #[inline]
-    pub(super) fn pop(&self) -> Option<(Runnable, bool)> {
+    pub(super) fn pop(&self) -> Option<Runnable> {
         self.own(|own| {
             if own.slot_left > 0
                 && let Some(task) = self.slot.take()
             {
                 own.slot_left -= 1;
-                return Some((task, true));
+                self.counters.lifo_hits.add(1);
+                return Some(task);
             }
             own.slot_left = SLOT_IN_A_ROW;
             let queued = match own.pinned.is_empty() {
                 true => own.queue.pop(),
                 false => own.pop_pinned_too(),
             };
-            match queued {
-                Some(task) => Some((task, false)),
-                None => self.slot.take().map(|task| (task, true)),
-            }
+            queued.or_else(|| self.slot.take())
         })
     }
 
@@ -165,6 +166,13 @@ impl Shard {
     pub(super) fn surplus(&self) -> Surplus {
         let more = self.own(|own| own.queue.len() > 1);
         if more { Surplus::Yes } else { Surplus::No }
+    }
+
+    /// How many tasks wait here for their turn, as far as anybody may see; those that stay here count only
+    /// as long as they are in the inbox.
+    pub(super) fn queued(&self) -> usize {
+        let next = usize::from(!self.slot.is_empty());
+        self.stealer.len() + next + self.inbox.lock().left.len()
     }
 
     /// Whether the worker itself has nothing to do.

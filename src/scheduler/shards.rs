@@ -3,9 +3,12 @@
 use super::idle::Idle;
 use super::shard::{Left, Shard, Surplus};
 use crate::context;
-use crate::hooks::HookSet;
+use crate::driver::Clock;
+use crate::hooks::{HookSet, Metrics};
 use crate::primitives::{AtomicBool, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence};
-use crate::task::{Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn};
+use crate::task::{
+    Birth, Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn, TaskDump,
+};
 use crossbeam_utils::CachePadded;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -43,6 +46,13 @@ impl Shards {
     #[inline]
     pub(super) fn here(&self) -> Option<&Shard> {
         context::worker_of(self.runtime).map(|shard| &*self.each[shard])
+    }
+
+    /// When a task is born that is spawned now.
+    #[inline]
+    fn birth(&self) -> Birth {
+        let known = self.here().and_then(|shard| shard.counters.present.get());
+        known.unwrap_or_else(exact_birth)
     }
 
     /// Queues a task that was woken or spawned.
@@ -151,6 +161,12 @@ fn drop_stealable(stealer: &Stealer<Runnable>) {
     }
 }
 
+/// The present, by a fresh reading of the clock.
+#[cold]
+fn exact_birth() -> Birth {
+    Birth::from_nanos(Clock::real().now().as_nanos())
+}
+
 /// What the tasks of a shard point to, which any worker may run.
 #[derive(Debug)]
 pub(super) struct Anywhere(pub(super) Arc<Shards>);
@@ -250,21 +266,21 @@ impl Spawn for Homes {
 
     #[inline]
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match task.admit(self.shards.birth()) {
             Ok(task) => self.shards.schedule(task),
             Err(refused) => drop(refused),
         }
     }
 
     fn submit_on(&self, shard: usize, task: Runnable) {
-        match task.admit() {
+        match task.admit(self.shards.birth()) {
             Ok(task) => self.shards.leave(shard, Left::Task(task)),
             Err(refused) => drop(refused),
         }
     }
 
     fn submit_pinned(&self, shard: usize, task: Runnable) {
-        match task.admit() {
+        match task.admit(self.shards.birth()) {
             Ok(task) => self.pinned[shard].schedule(task),
             Err(refused) => drop(refused),
         }
@@ -272,5 +288,26 @@ impl Spawn for Homes {
 
     fn workers(&self) -> usize {
         self.of_shards.len()
+    }
+
+    fn dump(&self, into: &mut Vec<TaskDump>) {
+        for (shard, home) in self.of_shards.iter().enumerate() {
+            home.dump(Some(shard), exact_birth, into);
+        }
+        for (shard, home) in self.pinned.iter().enumerate() {
+            home.dump(Some(shard), exact_birth, into);
+        }
+        self.outside.dump(None, exact_birth, into);
+    }
+
+    fn measure(&self, metrics: &mut Metrics) {
+        for shard in self.shards.each() {
+            metrics.workers.push(shard.counters.read(shard.queued()));
+            let waiting = shard.driver.count();
+            metrics.timers += waiting.timers;
+            metrics.registrations += waiting.registrations;
+        }
+        metrics.injector += self.shards.injector.len();
+        metrics.alive_tasks += self.live_tasks();
     }
 }

@@ -5,13 +5,13 @@ use super::idle;
 use super::shard::{Left, Shard, Surplus};
 use super::shards::{Anywhere, Shards, There};
 use crate::context::{self, Current, Outside, Runs};
-use crate::driver::{Instant, Turn};
+use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{NewThread, Steal, full_fence};
 use crate::task::{Home, Ran, Runnable};
 use crate::util::{Rng, WakeList};
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,8 @@ struct Worker {
     spare: VecDeque<Left>,
     /// The kernel's failure was told.
     told: bool,
+    /// Until when it is counted how long the worker was busy.
+    counted: Instant,
 }
 
 /// The life of a worker's thread.
@@ -73,8 +75,11 @@ pub(super) fn work(start: Start) {
         begun: 0,
         spare: VecDeque::new(),
         told: false,
+        counted: now,
     };
+    worker.saw(now);
     worker.run();
+    worker.shard().counters.present.forget();
     drop(entered);
     home.retire();
     pinned.retire();
@@ -83,7 +88,7 @@ pub(super) fn work(start: Start) {
 impl Worker {
     fn run(&mut self) {
         loop {
-            while let Some((task, _)) = self.shard().pop() {
+            while let Some(task) = self.shard().pop() {
                 if self.searching {
                     self.found();
                 }
@@ -118,6 +123,7 @@ impl Worker {
     fn run_task(&mut self, task: Runnable) {
         self.begun += 1;
         let shard = &*self.shards.each()[self.index];
+        shard.counters.polls.add(1);
         let before = shard.running.enter(Some(task.id()), self.begun);
         let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
         shard.running.leave(before);
@@ -142,10 +148,11 @@ impl Worker {
 
     /// Looks what the kernel and other threads have, with tasks queued.
     fn look(&mut self) {
-        self.turn(Turn::Look);
+        let turned = self.turn(Turn::Look);
+        let now = self.settle(turned);
         self.take_inbox();
         self.take_injected();
-        self.fairness.looked(self.now());
+        self.fairness.looked(now);
         let surplus = self.shard().surplus();
         self.shards.call_for(surplus);
     }
@@ -210,6 +217,8 @@ impl Worker {
         let around = (0..workers).map(|step| (first + step) % workers);
         for victim in around.filter(|victim| *victim != self.index) {
             if let Some(task) = self.steal_from(victim) {
+                let stolen = 1 + self.shard().with_queue(|queue| queue.len());
+                self.shard().counters.steals.add(stolen as u64);
                 // Before it is queued, so that the call for more comes first.
                 let _ = self.shard().push_back(task);
                 return true;
@@ -261,13 +270,24 @@ impl Worker {
             return;
         }
         self.shard().give_back();
+        let now = self.shard().driver.clock().now();
+        self.saw(now);
         let others_search = self.shards.idle.park(self.index, self.searching);
         self.searching = false;
         full_fence();
         let stays = self.may_sleep(others_search);
-        let turn = if stays { Turn::Sleep } else { Turn::Look };
-        self.turn_parked(turn);
-        self.fairness.slept(self.now());
+        if stays {
+            self.shard().counters.parks.add(1);
+            self.shard().counters.present.forget();
+        }
+        let turned = self.turn(if stays { Turn::Sleep(now) } else { Turn::Look });
+        self.searching = self.shards.idle.unpark(self.index) == idle::Left::Called;
+        self.hooks.call(|hooks| hooks.on_unpark(self.index));
+        if stays && let Ok(turned) = &turned {
+            self.counted = turned.now;
+        }
+        let now = self.settle(turned);
+        self.fairness.slept(now);
         let surplus = self.shard().surplus();
         self.shards.call_for(surplus);
     }
@@ -282,44 +302,42 @@ impl Worker {
         self.pinned.live_tasks() > 0 && !self.shards.has_work()
     }
 
-    fn turn_parked(&mut self, turn: Turn) {
-        let turned = self.shards.each()[self.index].driver.turn(turn, &mut self.wakes);
-        self.searching = self.shards.idle.unpark(self.index) == idle::Left::Called;
-        self.hooks.call(|hooks| hooks.on_unpark(self.index));
-        self.wake(turned.map(drop));
+    fn turn(&mut self, turn: Turn) -> io::Result<Turned> {
+        self.shards.each()[self.index].driver.turn(turn, &mut self.wakes)
     }
 
-    /// Turns the driver, then wakes whom that concerns.
-    fn turn(&mut self, turn: Turn) {
-        let turned = self.shards.each()[self.index].driver.turn(turn, &mut self.wakes);
-        self.wake(turned.map(drop));
-    }
-
-    fn wake(&mut self, turned: std::io::Result<()>) {
+    /// Wakes whom a turn of the driver concerns; gives the present.
+    fn settle(&mut self, turned: io::Result<Turned>) -> Instant {
+        let turned = turned.map_err(|error| self.tell_of_failure(&error));
+        let now = turned.map_or_else(|()| self.shard().driver.clock().now(), |turned| turned.now);
+        // First, as wakes may spawn.
+        self.saw(now);
         self.begun += 1;
         let shard = &*self.shards.each()[self.index];
         let before = shard.running.enter(None, self.begun);
         shard.dispatch(|| self.wakes.wake_all());
         shard.running.leave(before);
-        if let Err(error) = turned {
-            self.tell_of_failure(&error);
-        }
+        now
+    }
+
+    /// The clock says `now`: for the births of tasks, and for what is counted.
+    fn saw(&mut self, now: Instant) {
+        let since = std::mem::replace(&mut self.counted, now);
+        let counters = &self.shard().counters;
+        counters.present.set(now.as_nanos());
+        counters.busy.add(now.as_nanos().saturating_sub(since.as_nanos()));
     }
 
     /// The kernel cannot be asked any more. What needs no events goes on.
     #[cold]
-    fn tell_of_failure(&mut self, error: &std::io::Error) {
+    fn tell_of_failure(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.told, true) {
             let _ = writeln!(
-                std::io::stderr(),
+                io::stderr(),
                 "mainspring: worker {} cannot wait for events any more: {error}",
                 self.index
             );
         }
         std::thread::sleep(Duration::from_millis(1));
-    }
-
-    fn now(&self) -> Instant {
-        self.shard().driver.clock().now()
     }
 }

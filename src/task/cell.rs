@@ -1,5 +1,6 @@
 //! The allocation of a task, and what depends on the type of its future.
 
+use super::birth::Birth;
 use super::blocks;
 use super::home::HomeRef;
 use super::join::JoinError;
@@ -7,17 +8,19 @@ use super::origin::Origin;
 use super::own::Own;
 use super::state::State;
 use crate::hooks::{Hooks, TaskId, TaskInfo, TaskKind};
-use crate::primitives::UnsafeCell;
+use crate::primitives::{AtomicU32, Ordering::Relaxed, UnsafeCell};
 use crate::util::{contain, discard};
 use std::alloc::Layout;
 use std::any::Any;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-/// What every task has, whatever its future: one cache line.
+/// What every task has, whatever its future: one cache line, and eight bytes behind it, which fill
+/// what the alignment of most futures would leave free.
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
@@ -25,12 +28,18 @@ pub(super) struct Header {
     pub(super) own: Own,
     /// INVARIANT: guarded by the lock of the home's list.
     pub(super) index: UnsafeCell<u32>,
+    /// How often the future was polled, modulo 2³²; see [`count_poll`](Self::count_poll).
+    polls: AtomicU32,
     pub(super) vtable: &'static Vtable,
     pub(super) home: HomeRef,
     pub(super) origin: Origin,
     pub(super) id: TaskId,
     /// INVARIANT: see the table in the essay of `task`.
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
+    /// The [`Birth`]; 0 until the task is admitted, and then it does not change.
+    born: AtomicU32,
+    /// INVARIANT: it says what is in the stage, and belongs to whom that belongs to.
+    tag: UnsafeCell<Tag>,
 }
 
 impl Header {
@@ -58,6 +67,27 @@ impl Header {
             location: self.origin.location(),
             extension: self.origin.shared_extension(),
         }
+    }
+
+    /// The future is about to be polled, by whom the stage belongs to: there is one at a time, so a
+    /// load and a store do.
+    #[inline]
+    pub(super) fn count_poll(&self) {
+        self.polls.store(self.polls.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(super) fn polls(&self) -> u32 {
+        self.polls.load(Relaxed)
+    }
+
+    /// Says when the task was spawned, which is read only once the task is listed.
+    #[inline]
+    pub(super) fn set_born(&self, born: Birth) {
+        self.born.store(born.to_raw(), Relaxed);
+    }
+
+    pub(super) fn born(&self) -> Option<Birth> {
+        Birth::from_raw(self.born.load(Relaxed))
     }
 }
 
@@ -93,14 +123,35 @@ pub(super) struct Vtable {
 struct Cell<F: Future> {
     /// INVARIANT: the first field, so that a pointer to the cell is one to the header.
     header: Header,
-    stage: UnsafeCell<Stage<F>>,
+    slot: UnsafeCell<Slot<F>>,
 }
 
-enum Stage<F: Future> {
-    Future(F),
-    Output(F::Output),
-    Failed(NoOutput),
+/// What is in the [`Slot`]. As wide as `born`, so that both are written at once.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Tag {
+    Future,
+    Output,
+    Failed,
     Empty,
+}
+
+/// The future, and later its outcome, in one place; the [`Tag`] is kept apart, as an enum would put it
+/// where `born` is, and leave no room for that.
+///
+/// INVARIANT: the field that the tag names is initialised.
+union Slot<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<F::Output>,
+    failed: ManuallyDrop<NoOutput>,
+}
+
+/// The stage of a live cell: the slot and its tag.
+///
+/// INVARIANT: both are valid, and belong to whoever has this.
+struct Stage<F: Future> {
+    tag: *mut Tag,
+    slot: *mut Slot<F>,
 }
 
 /// What is left of a task without an output: the payload of a panic, or nothing if it was cancelled.
@@ -122,6 +173,7 @@ pub(super) fn allocate<F: Future>(
             state,
             own,
             index: UnsafeCell::new(super::list::UNLISTED),
+            polls: AtomicU32::new(0),
             vtable: const {
                 &Vtable {
                     poll: poll::<F>,
@@ -135,8 +187,10 @@ pub(super) fn allocate<F: Future>(
             origin,
             id,
             join_waker: UnsafeCell::new(None),
+            born: AtomicU32::new(0),
+            tag: UnsafeCell::new(Tag::Future),
         },
-        stage: UnsafeCell::new(Stage::Future(future)),
+        slot: UnsafeCell::new(Slot { future: ManuallyDrop::new(future) }),
     };
     // SAFETY: it is memory of this size and alignment at least, and nobody else's.
     unsafe { place.write(cell) };
@@ -148,89 +202,118 @@ pub(super) fn allocate<F: Future>(
 /// # Safety
 ///
 /// `header` is that of a live `Cell<F>`, and its stage is the caller's.
-unsafe fn with_stage<F: Future, R>(
-    header: NonNull<Header>,
-    f: impl FnOnce(*mut Stage<F>) -> R,
-) -> R {
-    let cell = header.cast::<Cell<F>>();
+unsafe fn with_stage<F: Future, R>(header: NonNull<Header>, f: impl FnOnce(Stage<F>) -> R) -> R {
     // SAFETY: by the caller's word the cell is alive and of this type; the header is its first
     // field, and the pointer was made from the whole cell.
-    unsafe { cell.as_ref() }.stage.with_mut(f)
+    let cell = unsafe { header.cast::<Cell<F>>().as_ref() };
+    cell.header.tag.with_mut(|tag| cell.slot.with_mut(|slot| f(Stage { tag, slot })))
+}
+
+impl<F: Future> Stage<F> {
+    /// The future, which must be there.
+    fn future(&mut self) -> *mut F {
+        // SAFETY: the tag is valid, and ours.
+        let Tag::Future = (unsafe { *self.tag }) else {
+            unreachable!("the future of a task is gone")
+        };
+        // SAFETY: the place is valid; nothing is read, and `ManuallyDrop` is what it wraps.
+        unsafe { &raw mut (*self.slot).future }.cast()
+    }
+
+    /// Puts `next` where there is nothing, or what counts as dropped.
+    fn put(&mut self, next: Slot<F>, tag: Tag) {
+        // SAFETY: both are valid, and ours; `write` does not look at what was there.
+        unsafe {
+            self.slot.write(next);
+            self.tag.write(tag);
+        }
+    }
+
+    fn put_failure(&mut self, failure: NoOutput) {
+        self.put(Slot { failed: ManuallyDrop::new(failure) }, Tag::Failed);
+    }
+
+    /// Moves the outcome out; `None` if it was before.
+    fn take_outcome(&mut self) -> Option<Result<F::Output, NoOutput>> {
+        // SAFETY: the tag names the field that is initialised, and says afterwards that none is. What
+        // is moved out was never pinned: outcomes are not.
+        unsafe {
+            let outcome = match *self.tag {
+                Tag::Future => unreachable!("took the outcome of a live task"),
+                Tag::Output => Some(Ok(ManuallyDrop::take(&mut (*self.slot).output))),
+                Tag::Failed => Some(Err(ManuallyDrop::take(&mut (*self.slot).failed))),
+                Tag::Empty => None,
+            };
+            *self.tag = Tag::Empty;
+            outcome
+        }
+    }
+
+    /// Drops the future in its place, and puts `next` there even if the drop panics.
+    ///
+    /// Where it is called nothing is in a hurry, so that there need be but one of it.
+    #[cold]
+    #[inline(never)]
+    fn replace_future(&mut self, next: NoOutput) -> Result<(), Box<dyn Any + Send>> {
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: it is there, and counts as dropped afterwards, whether this returns or unwinds.
+            unsafe { std::ptr::drop_in_place(self.future()) };
+        }));
+        self.put_failure(next);
+        dropped
+    }
 }
 
 /// # Safety
 ///
 /// As for [`Vtable`].
 unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
-    // SAFETY: the caller's word. Within the closure the stage is ours alone, so making references
-    // into it is sound. The future is pinned: it lies in a heap allocation that does not move, and
-    // leaves its place only through `drop_in_place` in `replace`.
-    unsafe {
-        with_stage::<F, _>(header, |stage| {
-            let mut output = None;
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                let Stage::Future(future) = &mut *stage else {
-                    unreachable!("polled a task whose future is gone")
-                };
+    let poll = |mut stage: Stage<F>| {
+        let mut output = None;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let future = stage.future();
+            // SAFETY: the stage is ours alone, so making references into it is sound. The future is
+            // pinned: it lies in a heap allocation that does not move, and leaves its place only
+            // through `drop_in_place`, here and in `replace_future`.
+            unsafe {
                 if let Poll::Ready(value) = Pin::new_unchecked(&mut *future).poll(cx) {
                     output = Some(value);
                     std::ptr::drop_in_place(future);
                 }
-            }));
-            match (result, output) {
-                // The output counts, even if the drop of the finished future panics.
-                (result, Some(output)) => {
-                    std::ptr::write(stage, Stage::Output(output));
-                    result.map_or_else(discard, |_| ());
-                    Polled::Finished
-                }
-                (Ok(_), None) => Polled::Pending,
-                (Err(payload), None) => {
-                    let dropped = replace(stage, Stage::Failed(Some(payload)));
-                    dropped.unwrap_or_else(discard);
-                    Polled::Panicked
-                }
             }
-        })
-    }
+        }));
+        match (result, output) {
+            // The output counts, even if the drop of the finished future panics.
+            (result, Some(output)) => {
+                stage.put(Slot { output: ManuallyDrop::new(output) }, Tag::Output);
+                result.map_or_else(discard, |_| ());
+                Polled::Finished
+            }
+            (Ok(_), None) => Polled::Pending,
+            (Err(payload), None) => {
+                let dropped = stage.replace_future(Some(payload));
+                dropped.unwrap_or_else(discard);
+                Polled::Panicked
+            }
+        }
+    };
+    // SAFETY: the caller's word.
+    unsafe { with_stage::<F, _>(header, poll) }
 }
 
 /// # Safety
 ///
 /// As for [`Vtable`].
 unsafe fn cancel<F: Future>(header: NonNull<Header>) -> Polled {
+    let cancel = |mut stage: Stage<F>| match stage.replace_future(None) {
+        Ok(()) => Polled::Finished,
+        Err(payload) => {
+            stage.put_failure(Some(payload));
+            Polled::Panicked
+        }
+    };
     // SAFETY: the caller's word.
-    unsafe {
-        with_stage::<F, _>(header, |stage| match replace(stage, Stage::Failed(None)) {
-            Ok(()) => Polled::Finished,
-            Err(payload) => {
-                std::ptr::write(stage, Stage::Failed(Some(payload)));
-                Polled::Panicked
-            }
-        })
-    }
-}
-
-/// Drops what is in the stage, in its place, and puts `next` there even if the drop panics.
-///
-/// Where it is called nothing is in a hurry, so that there need be but one of it.
-///
-/// # Safety
-///
-/// `stage` is valid, and the caller's alone.
-#[cold]
-#[inline(never)]
-unsafe fn replace<F: Future>(
-    stage: *mut Stage<F>,
-    next: Stage<F>,
-) -> Result<(), Box<dyn Any + Send>> {
-    // SAFETY: the caller's word. After `drop_in_place`, whether it returned or unwound, the old
-    // value counts as dropped, and `write` does not look at it.
-    unsafe {
-        let dropped = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(stage)));
-        std::ptr::write(stage, next);
-        dropped
-    }
+    unsafe { with_stage::<F, _>(header, cancel) }
 }
 
 /// # Safety
@@ -239,7 +322,7 @@ unsafe fn replace<F: Future>(
 unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
     // SAFETY: the caller's word.
     unsafe {
-        let outcome = outcome::<F>(header);
+        let outcome = with_stage::<F, _>(header, |mut stage| stage.take_outcome());
         *to.cast::<Option<Result<F::Output, JoinError>>>() =
             outcome.map(|outcome| outcome.map_err(|left| failure(header.as_ref(), left)));
     }
@@ -251,30 +334,8 @@ unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
 unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) -> NoOutput {
     // SAFETY: the caller's word. It is moved out first, so that a panic in its drop leaves an empty
     // stage behind.
-    unsafe { outcome::<F>(header) }.and_then(Result::err).flatten()
-}
-
-/// Moves the outcome out of the stage, which is empty then; `None` if it was before.
-///
-/// # Safety
-///
-/// As for [`Vtable`].
-unsafe fn outcome<F: Future>(header: NonNull<Header>) -> Option<Result<F::Output, NoOutput>> {
-    // SAFETY: the caller's word. What is moved out was never pinned: outcomes are not. It is read
-    // where it lies, as the stage around it may be as large as the future was; and `write` does not
-    // look at what it leaves there.
-    unsafe {
-        with_stage::<F, _>(header, |stage| {
-            let outcome = match &*stage {
-                Stage::Future(_) => unreachable!("took the outcome of a live task"),
-                Stage::Output(output) => Some(Ok(std::ptr::read(output))),
-                Stage::Failed(payload) => Some(Err(std::ptr::read(payload))),
-                Stage::Empty => None,
-            };
-            std::ptr::write(stage, Stage::Empty);
-            outcome
-        })
-    }
+    let outcome = unsafe { with_stage::<F, _>(header, |mut stage| stage.take_outcome()) };
+    outcome.and_then(Result::err).flatten()
 }
 
 /// Why a task has no output.
@@ -312,10 +373,56 @@ pub(super) unsafe fn free(header: NonNull<Header>) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::mem::offset_of;
 
     #[test]
-    fn a_header_is_one_cache_line() {
-        assert!(size_of::<Header>() <= 64, "{}", size_of::<Header>());
+    fn a_header_is_one_cache_line_and_what_fills_the_gap_behind_it() {
+        assert!(offset_of!(Header, born) <= 64, "{}", offset_of!(Header, born));
+        assert!(size_of::<Header>() <= 72, "{}", size_of::<Header>());
         assert_eq!(align_of::<Header>(), align_of::<usize>(), "no over-alignment");
+    }
+
+    /// The stage as an enum, with its tag in front, and no time of birth.
+    #[allow(dead_code)]
+    enum Enum<F: Future> {
+        Future(F),
+        Output(F::Output),
+        Failed(NoOutput),
+        Empty,
+    }
+
+    #[repr(C)]
+    struct WithEnum<F: Future>([u64; 8], Enum<F>);
+
+    #[repr(align(32))]
+    struct Aligned;
+
+    fn is_no_larger<F: Future>(_: F) {
+        let (size, before) = (size_of::<Cell<F>>(), size_of::<WithEnum<F>>());
+        assert!(size <= before, "{size} of {before} bytes, for {}", std::any::type_name::<F>());
+    }
+
+    /// Only where the tag of an enum finds a place inside the future, as in some that are written by hand,
+    /// or in front of one whose alignment is below 8, is there no gap to fill.
+    #[test]
+    fn a_cell_is_no_larger_for_the_time_of_birth() {
+        let (shared, text) = (std::sync::Arc::new(5), String::from("text"));
+        let ready = std::future::ready::<u8>;
+        is_no_larger(async {});
+        is_no_larger(ready(1));
+        is_no_larger(Box::pin(ready(2)) as Pin<Box<dyn Future<Output = u8>>>);
+        is_no_larger(async move { ready(3).await + *shared });
+        is_no_larger(async move {
+            ready(4).await;
+            text
+        });
+        is_no_larger(async {
+            let large = [0_u64; 512];
+            large[usize::from(ready(5).await)]
+        });
+        is_no_larger(async {
+            let aligned = (Aligned, ready(6).await);
+            aligned.1
+        });
     }
 }

@@ -1,7 +1,9 @@
 //! Where a task belongs: the part of a scheduler that every task of it points to.
 
+use super::birth::Birth;
 use super::blocks::Kept;
 use super::cells::{Born, Buried, Cells};
+use super::dump::TaskDump;
 use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
@@ -178,6 +180,23 @@ impl<S: Schedule> Home<S> {
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
         self.head.live.len()
+    }
+
+    /// Adds what there is to tell of each living task, which is a task of that worker; `now` reads the
+    /// clock by which they were admitted.
+    ///
+    /// Nothing stops meanwhile: the lock is held while references are made. Tasks that begin or end
+    /// then may be in or not.
+    pub(crate) fn dump(
+        &self,
+        worker: Option<usize>,
+        now: impl FnOnce() -> Birth,
+        into: &mut Vec<TaskDump>,
+    ) {
+        let tasks = self.head.live.references();
+        // After that, so that no task is of the future.
+        let now = now();
+        into.extend(tasks.iter().filter_map(|task| TaskDump::of(task.header(), worker, now)));
     }
 
     /// Admits no more tasks, and asks all the living to end.

@@ -117,6 +117,16 @@ impl TaskList {
         })
     }
 
+    /// References to the tasks that are in.
+    pub(super) fn references(&self) -> Vec<TaskRef> {
+        // The memory is got outside the lock, unless many come in between.
+        let mut references = Vec::with_capacity(self.len() + KEEP);
+        // SAFETY: as in `close`.
+        let retain = |&header: &_| unsafe { TaskRef::retain(header) };
+        self.with(|inner| references.extend(inner.tasks.iter().map(retain)));
+        references
+    }
+
     /// Accepts no more tasks; returns references to those that are in.
     pub(super) fn close(&self) -> Vec<TaskRef> {
         self.with(|inner| {

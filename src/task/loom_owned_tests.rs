@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use Ordering::Relaxed;
 
 /// What an owner's scheduler has: a queue of its own, and an inbox that closes.
-struct Shard {
+pub(super) struct Shard {
     own: ThreadBound<VecDeque<Runnable>>,
     inbox: Mutex<Inbox>,
 }
@@ -45,7 +45,7 @@ impl Schedule for Shard {
 }
 
 #[derive(Clone)]
-struct Rt(StdArc<Home<Shard>>);
+pub(super) struct Rt(pub(super) StdArc<Home<Shard>>);
 
 impl Spawn for Rt {
     fn place(&self) -> Placement {
@@ -53,7 +53,7 @@ impl Spawn for Rt {
     }
 
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match task.admit(Birth::from_nanos(0)) {
             Ok(task) => self.0.schedule(task),
             Err(task) => drop(task),
         }
@@ -80,7 +80,7 @@ impl Rt {
     }
 
     /// Runs what there is until nothing is, on the owner's thread.
-    fn run(&self) {
+    pub(super) fn run(&self) {
         loop {
             let (tasks, notices) = {
                 let mut inbox = self.0.inbox.lock();
@@ -96,7 +96,7 @@ impl Rt {
     }
 
     /// What a scheduler does at its end.
-    fn shut_down(&self) {
+    pub(super) fn shut_down(&self) {
         self.0.close();
         self.run();
         while self.0.live_tasks() > 0 {
@@ -113,7 +113,7 @@ impl Rt {
 }
 
 /// Nothing of a runtime that has ended is left once its last reference goes.
-fn assert_freed(rt: Rt) {
+pub(super) fn assert_freed(rt: Rt) {
     assert_eq!(StdArc::strong_count(&rt.0), 1, "a cell was leaked");
 }
 
@@ -133,17 +133,17 @@ impl Drop for Counted {
     }
 }
 
-struct Scene {
-    rt: Rt,
-    handle: JoinHandle<()>,
-    flag: Arc<AtomicBool>,
-    waker: Waker,
-    drops: Arc<AtomicUsize>,
+pub(super) struct Scene {
+    pub(super) rt: Rt,
+    pub(super) handle: JoinHandle<()>,
+    pub(super) flag: Arc<AtomicBool>,
+    pub(super) waker: Waker,
+    pub(super) drops: Arc<AtomicUsize>,
 }
 
 /// A task that was polled once and waits for a flag, which is set without any ordering; its waker is
 /// in our hands.
-fn waiting_task() -> Scene {
+pub(super) fn waiting_task() -> Scene {
     let rt = Rt::new();
     let flag = Arc::new(AtomicBool::new(false));
     let slot = Arc::new(Mutex::new(None));

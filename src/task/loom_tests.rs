@@ -15,7 +15,7 @@ use std::time::Duration;
 use Ordering::{Acquire, Relaxed, Release};
 
 /// A scheduler that any thread may run.
-struct Queue(Mutex<VecDeque<Runnable>>);
+pub(super) struct Queue(Mutex<VecDeque<Runnable>>);
 
 impl Schedule for Queue {
     fn schedule(&self, task: Runnable) {
@@ -24,7 +24,7 @@ impl Schedule for Queue {
 }
 
 #[derive(Clone)]
-struct Rt(StdArc<Home<Queue>>);
+pub(super) struct Rt(pub(super) StdArc<Home<Queue>>);
 
 impl Spawn for Rt {
     fn place(&self) -> Placement {
@@ -32,7 +32,7 @@ impl Spawn for Rt {
     }
 
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match task.admit(Birth::from_nanos(0)) {
             Ok(task) => self.0.schedule(task),
             Err(task) => drop(task),
         }
@@ -54,7 +54,7 @@ impl Rt {
     }
 
     /// Runs what is queued until nothing is.
-    fn run(&self) {
+    pub(super) fn run(&self) {
         loop {
             let next = self.0.0.lock().pop_front();
             match next.map(Runnable::run) {
@@ -79,7 +79,7 @@ impl Rt {
 }
 
 /// Counts its drops.
-struct Counted(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -109,16 +109,16 @@ impl Future for WaitFor {
     }
 }
 
-struct Scene {
-    rt: Rt,
-    handle: Option<JoinHandle<Counted>>,
-    flag: Arc<AtomicBool>,
-    waker: Waker,
-    drops: Arc<AtomicUsize>,
+pub(super) struct Scene {
+    pub(super) rt: Rt,
+    pub(super) handle: Option<JoinHandle<Counted>>,
+    pub(super) flag: Arc<AtomicBool>,
+    pub(super) waker: Waker,
+    pub(super) drops: Arc<AtomicUsize>,
 }
 
 /// A task that was polled once and waits; its waker is in our hands.
-fn waiting_task() -> Scene {
+pub(super) fn waiting_task() -> Scene {
     let rt = Rt::new();
     let flag = Arc::new(AtomicBool::new(false));
     let slot = Arc::new(Mutex::new(None));
@@ -131,7 +131,7 @@ fn waiting_task() -> Scene {
 }
 
 /// Nothing of the runtime is left once its last reference goes.
-fn assert_freed(rt: Rt) {
+pub(super) fn assert_freed(rt: Rt) {
     assert_eq!(StdArc::strong_count(&rt.0), 1, "a cell was leaked");
 }
 

@@ -5,9 +5,10 @@
 //!
 //! # Safety essay
 //!
-//! A task is one allocation, a `Cell<F>`: a `Header` of 64 bytes that does not
-//! depend on `F`, then the stage: the future, and later its outcome, in one place. Everything
-//! outside `cell` holds a pointer to the header and reaches `F` only through the vtable in it.
+//! A task is one allocation, a `Cell<F>`: a `Header` of 72 bytes that does not
+//! depend on `F`, then the future, and later its outcome, in one place. That place and the tag in the
+//! header which says what is there are the *stage*. Everything outside `cell` holds a pointer to the
+//! header and reaches `F` only through the vtable in it.
 //!
 //! *Kinds of reference.* A `TaskRef` is a counted pointer; wakers, join handles and abort handles
 //! are `TaskRef`s by other names. A `Runnable` is the right to run the task; there is never more
@@ -24,7 +25,9 @@
 //! | field | touched by |
 //! |---|---|
 //! | `state` | everybody, by the transitions of `state` |
-//! | `own` | the owner's thread, if the home is owned; before the task is listed, who spawns it; of a task without an owner, the thread between `start` and `stop` or `complete` |
+//! | `own` | the owner's thread, if the home is owned; before the task is listed, who spawns it; of a task without an owner, the thread between `start` and `stop` or `complete`; read by who dumps |
+//! | `polls` | written by the thread that the stage belongs to; read by who dumps |
+//! | `born` | written by who spawns, before the task is listed; read by who dumps |
 //! | `vtable`, `home`, `origin`, `id` | read by everybody; written at birth only |
 //! | `index` | whoever holds the lock of the home's list |
 //! | `join_waker` | the `JoinHandle` while `JOIN_WAKER` is clear; the completing thread once the task completed with it set; at the end whoever frees, who finds it empty |
@@ -53,14 +56,19 @@
 //!
 //! *Task-locals* are found by a list of frames on the thread's stack; see `locals`.
 //!
+//! *Dumps.* Who dumps gets its references under the lock of the home's list, in which all are live, and
+//! then reads what is atomic or never changes. It touches no stage.
+//!
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
 
+mod birth;
 mod blocks;
 mod builder;
 mod cell;
 mod cells;
 mod current;
+mod dump;
 mod home;
 mod join;
 mod list;
@@ -78,6 +86,8 @@ mod thread;
 mod waker;
 
 #[cfg(all(test, loom))]
+mod loom_dump_tests;
+#[cfg(all(test, loom))]
 mod loom_owned_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -87,10 +97,12 @@ mod tests;
 pub use crate::hooks::TaskId;
 pub use builder::{Builder, data, name};
 pub use current::{id, try_id};
+pub use dump::{TaskDump, TaskState};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job, NoSuchShard};
 
+pub(crate) use birth::{Birth, Present};
 pub(crate) use home::{Home, Schedule};
 pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;

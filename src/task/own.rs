@@ -42,6 +42,7 @@
 //! does that yields. The count begins in the middle, and what it has come to by the end of the poll is
 //! moved over with the step that ends it. So a task that yields costs no read-modify-write at all.
 
+use super::dump::TaskState;
 use super::state::MOST_OWNED as MOST;
 use crate::primitives::{AtomicU32, Ordering::Relaxed};
 
@@ -53,10 +54,9 @@ const MIDDLE: u32 = MOST / 2;
 
 /// The word; see the module's documentation.
 ///
-/// INVARIANT: written, and read to be relied on, by the owner only; or, as long as the task is not
-/// listed, by the thread that spawns it; or, without an owner, by the thread that polls. So it need not
-/// be an atomic for any thread's sake; it is one because it is reached by a shared reference, which
-/// costs nothing.
+/// INVARIANT: written by the owner only; or, as long as the task is not listed, by the thread that spawns
+/// it; or, without an owner, by the thread that polls. Others do no more than [`look`](Self::look), so
+/// that plain loads and stores do.
 #[derive(Debug)]
 pub(super) struct Own(AtomicU32);
 
@@ -184,6 +184,22 @@ impl Own {
         self.set(QUEUED);
         references as i32
     }
+
+    /// Whether a task without an owner is being polled, for one who just looks.
+    pub(super) fn is_polled(&self) -> bool {
+        self.get() & RUNNING != 0
+    }
+
+    /// What the task is doing, for one who just looks, from any thread, and may be told what was so
+    /// before the last step; `None` if it has ended.
+    pub(super) fn look(&self) -> Option<TaskState> {
+        match self.get() {
+            now if now < REFERENCE => None,
+            now if now & RUNNING != 0 => Some(TaskState::Running),
+            now if now & QUEUED != 0 => Some(TaskState::Queued),
+            _ => Some(TaskState::Idle),
+        }
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -194,11 +210,14 @@ mod tests {
     fn a_task_is_queued_once_however_often_it_is_woken() {
         let own = Own::new();
         assert!(!own.claim(), "queued already");
+        assert_eq!(own.look(), Some(TaskState::Queued));
         own.start();
         assert!(!own.claim(), "it comes back to the one who polls");
+        assert_eq!(own.look(), Some(TaskState::Running));
         assert!(own.stop());
         own.start();
         assert!(!own.stop());
+        assert_eq!(own.look(), Some(TaskState::Idle));
         assert!(own.claim());
         assert!(!own.claim());
     }
@@ -211,6 +230,7 @@ mod tests {
         assert!(own.retain());
         assert_eq!(own.end(), 2);
         assert!(!own.retain() && !own.release() && !own.claim());
+        assert_eq!(own.look(), None);
     }
 
     #[test]

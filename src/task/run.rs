@@ -1,5 +1,6 @@
 //! Running a task: from the queue through one poll, and to its end.
 
+use super::birth::Birth;
 use super::cell::{self, Header, Polled};
 use super::current::{self, Restore};
 use super::state::{Complete, Idle, Start};
@@ -50,19 +51,28 @@ impl Runnable {
         self.0
     }
 
+    /// Says when the task was spawned, before anybody else knows of it.
+    #[inline]
+    pub(super) fn set_born(&self, born: Birth) {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.set_born(born);
+    }
+
     /// Tells the hooks, of which there are some, what happens to the task.
     pub(super) fn tell(&self, event: impl FnOnce(&dyn Hooks, &TaskInfo)) {
         // SAFETY: alive by the invariant.
         unsafe { self.0.as_ref() }.tell(event);
     }
 
-    /// Takes a new task among the living of its home, and tells the hooks of it.
+    /// Takes a task that was spawned now, by the clock of its runtime, among the living of its home, and
+    /// tells the hooks of it.
     ///
     /// # Errors
     ///
     /// The `Runnable` comes back if the home was closed; dropping it cancels the task.
     #[inline]
-    pub(crate) fn admit(self) -> Result<Self, Self> {
+    pub(crate) fn admit(self, now: Birth) -> Result<Self, Self> {
+        self.set_born(now);
         // SAFETY: alive by the invariant.
         let home = unsafe { &self.0.as_ref().home };
         if !home.live.insert(&self) {
@@ -177,6 +187,7 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
     // SAFETY: the live reference is ours to give up, so the cell lives until we do.
     unsafe {
         let header = raw.as_ref();
+        header.count_poll();
         let budget = coop::start();
         let polled =
             with_waker(raw, |waker| (header.vtable.poll)(raw, &mut Context::from_waker(waker)));

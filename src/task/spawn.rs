@@ -1,6 +1,7 @@
 //! How a future becomes a task, and the traits by which other rooms offer a place to run.
 
 use super::cell;
+use super::dump::TaskDump;
 use super::home::{Home, HomeRef, Schedule};
 use super::join::JoinHandle;
 use super::origin::Origin;
@@ -8,7 +9,7 @@ use super::own::Own;
 use super::pinned::Pinned;
 use super::run::Runnable;
 use super::state::State;
-use crate::hooks::TaskId;
+use crate::hooks::{Metrics, TaskId};
 use std::fmt;
 use std::future::Future;
 use std::ptr::NonNull;
@@ -47,6 +48,16 @@ pub(crate) trait Spawn: Send + Sync + 'static {
     /// How many workers there are; shards are numbered from 0.
     fn workers(&self) -> usize {
         1
+    }
+
+    /// Adds what there is to tell of each of its live tasks; from any thread, without stopping anything.
+    fn dump(&self, into: &mut Vec<TaskDump>) {
+        let _ = into;
+    }
+
+    /// Fills in what it counts: a worker's figures for each worker, in order, and its share of the rest.
+    fn measure(&self, metrics: &mut Metrics) {
+        let _ = metrics;
     }
 }
 

@@ -63,6 +63,7 @@
 //! threads. Completion releases the outcome, and the handle's look at `COMPLETED` acquires it. Giving
 //! up a reference releases all that was done under it; the thread that frees acquires.
 
+use super::dump::TaskState;
 use crate::primitives::{AtomicU32, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed};
 use std::io::Write;
@@ -428,6 +429,16 @@ impl State {
             return true;
         }
         is_last(self.0.fetch_sub(REFERENCE, AcqRel))
+    }
+
+    /// What the task is doing, as far as this word says, which does not know of polls; for one who just looks and does nothing on the
+    /// strength of it; `None` if it has ended.
+    pub(super) fn look(&self) -> Option<TaskState> {
+        match self.0.load(Relaxed) {
+            now if now & COMPLETED != 0 => None,
+            now if now & (HELD | WOKEN) != 0 => Some(TaskState::Queued),
+            _ => Some(TaskState::Idle),
+        }
     }
 
     #[cfg(test)]

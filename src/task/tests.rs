@@ -41,7 +41,7 @@ impl Spawn for Rt {
     }
 
     fn submit(&self, task: Runnable) {
-        match task.admit() {
+        match task.admit(Birth::from_nanos(0)) {
             Ok(task) => self.0.schedule(task),
             Err(task) => drop(task),
         }

@@ -127,8 +127,10 @@ impl Worker {
         let before = shard.running.enter(Some(task.id()), self.begun);
         let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
         shard.running.leave(before);
-        if let Ran::Again(task) = ran {
-            self.shards.call_for(shard.push_back(task));
+        match ran {
+            Ran::Again(task) if task.stays() => shard.push_pinned(task),
+            Ran::Again(task) => self.shards.call_for(shard.push_back(task)),
+            Ran::Waits | Ran::Done => {}
         }
     }
 

@@ -97,6 +97,13 @@ impl Runnable {
         unsafe { self.0.as_ref() }.info()
     }
 
+    /// Whether only the present thread, which has run it, may run the task.
+    #[inline]
+    pub(crate) fn stays(&self) -> bool {
+        // SAFETY: alive by the invariant.
+        unsafe { self.0.as_ref() }.home.is_owned()
+    }
+
     /// Whether the task was asked to end, so that [`run`](Self::run) would drop its future.
     pub(crate) fn is_aborted(&self) -> bool {
         // SAFETY: alive by the invariant.

@@ -118,7 +118,7 @@ fn play(games: &[(&str, fn(&mut Game))], workers: usize, length: Duration, pause
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let rt = Arc::into_inner(rt).expect("nobody else has it");
     let left = rt.shutdown_timeout(WATCHDOG);
-    assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+    assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
     let steps = watched.iter().map(|game| (game.name, game.steps.load(Ordering::Relaxed)));
     let steps: Vec<_> = steps.collect();
     assert!(steps.iter().all(|(_, steps)| *steps > 0), "{steps:?}");
@@ -423,7 +423,7 @@ fn outside(game: &mut Game) {
             while player.step_outside() {
                 let task = handle.spawn(yield_now());
                 task.wait_blocking(LONG).unwrap().unwrap();
-                if random.next() % 8 == 0 {
+                if random.next().is_multiple_of(8) {
                     thread::sleep(random.up_to(500));
                 }
             }

@@ -264,6 +264,7 @@ impl Driver {
     }
 
     /// A turn with a sleep, which begins at the moment that is given, or without.
+    #[inline(always)]
     fn turn_with(
         &self,
         mut sleeper: MutexGuard<'_, Sleeper>,

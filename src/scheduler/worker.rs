@@ -74,7 +74,9 @@ pub(super) fn work(start: Start) {
         spare: VecDeque::new(),
         told: false,
     };
+    worker.hooks.call(|hooks| hooks.on_worker_start(index));
     worker.run();
+    worker.hooks.call(|hooks| hooks.on_worker_stop(index));
     drop(entered);
     home.retire();
     pinned.retire();
@@ -209,21 +211,23 @@ impl Worker {
         let first = self.random.below(workers);
         let around = (0..workers).map(|step| (first + step) % workers);
         for victim in around.filter(|victim| *victim != self.index) {
-            if let Some(task) = self.steal_from(victim) {
+            if let Some((task, more)) = self.steal_from(victim) {
                 // Before it is queued, so that the call for more comes first.
                 let _ = self.shard().push_back(task);
+                self.hooks.call(|hooks| hooks.on_steal(self.index, victim, 1 + more));
                 return true;
             }
         }
         self.take_injected()
     }
 
-    fn steal_from(&self, victim: usize) -> Option<Runnable> {
+    /// A task of another worker, and how many more of them are in the own queue, empty before.
+    fn steal_from(&self, victim: usize) -> Option<(Runnable, usize)> {
         let stealer = &self.shards.each()[victim].stealer;
         self.shard().with_queue(|queue| {
             loop {
                 match stealer.steal_batch_and_pop(queue) {
-                    Steal::Success(task) => return Some(task),
+                    Steal::Success(task) => return Some((task, queue.len())),
                     Steal::Empty => return None,
                     Steal::Retry => {}
                 }

@@ -23,7 +23,10 @@ use std::time::Duration;
 const WATCHDOG: Duration = Duration::from_secs(15);
 const LONG: Duration = Duration::from_secs(3600);
 
-const GAMES: [(&str, fn(&mut Game)); 11] = [
+/// A game by its name, and how it is set up.
+type Rules = (&'static str, fn(&mut Game));
+
+const GAMES: [Rules; 11] = [
     ("channels", channels),
     ("oneshots", oneshots),
     ("notices", notices),
@@ -82,7 +85,7 @@ fn keep_to(cores: usize) {
 }
 
 /// Plays these games at once; with pauses for all, if asked for.
-fn play(games: &[(&str, fn(&mut Game))], workers: usize, length: Duration, pauses: bool) {
+fn play(games: &[Rules], workers: usize, length: Duration, pauses: bool) {
     let rt = Arc::new(Runtime::builder().worker_threads(workers).build().unwrap());
     let (gate, over) = (Arc::new(Event::new()), Arc::<AtomicBool>::default());
     gate.set();

@@ -5,9 +5,10 @@ use super::error::{BuildError, MOST_WORKERS, Why, check_resolution};
 use super::multi::Runtime;
 use crate::context::DefaultExecutor;
 use crate::driver::KernelTimers;
-use crate::hooks::{HookSet, Hooks};
+use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
 use crate::offload::{self, ThreadPool};
 use crate::scheduler::workers::{Settings, StartError, Workers};
+use std::any::Any;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub struct Builder {
     thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
     stack_size: Option<usize>,
     hooks: Option<Arc<dyn Hooks>>,
+    on_unhandled_panic: Option<OnUnhandledPanic>,
     blocking: offload::Builder,
     timer_resolution: Duration,
 }
@@ -44,6 +46,7 @@ impl Default for Builder {
             thread_name: numbered("mainspring-worker".into()),
             stack_size: None,
             hooks: None,
+            on_unhandled_panic: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
         }
@@ -93,6 +96,34 @@ impl Builder {
     /// Tells `hooks` of the life of tasks and of the workers; by default nobody is told.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
         self.hooks = Some(hooks);
+        self
+    }
+
+    /// Calls `f` when a task panicked and nobody will learn of it, because its
+    /// [`JoinHandle`](crate::JoinHandle) was dropped, before the task ended or unasked after that; by
+    /// default nothing is called.
+    ///
+    /// All that is said of
+    /// [`LocalBuilder::on_unhandled_panic`](crate::LocalBuilder::on_unhandled_panic) is true here, and
+    /// several threads may call `f` at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let rt = mainspring::Runtime::builder()
+    ///     .worker_threads(2)
+    ///     .on_unhandled_panic(move |task, _payload| tell.send(task.location.line()).unwrap())
+    ///     .build()?;
+    /// drop(rt.spawn(async { panic!("nobody waits") }));
+    /// println!("the task of line {} panicked", told.recv()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_unhandled_panic(
+        mut self,
+        f: impl Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_unhandled_panic = Some(Arc::new(f));
         self
     }
 
@@ -148,7 +179,7 @@ impl Builder {
             true => KernelTimers::Always,
             false => KernelTimers::Unused,
         };
-        let hooks = HookSet::new(self.hooks, None);
+        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic);
         let settings = Settings {
             workers,
             timer_resolution,
@@ -180,6 +211,7 @@ impl fmt::Debug for Builder {
             .field("thread_name", &(self.thread_name)(0))
             .field("stack_size", &self.stack_size)
             .field("hooks", &self.hooks.is_some())
+            .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .finish()

@@ -232,7 +232,7 @@ fn hooks_act_on_several_workers() {
             rt.block_on(live(&targets));
             rt.block_on(settle(&targets));
             let left = rt.shutdown_timeout(Duration::from_secs(30));
-            assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+            assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
             look_back(event, &targets);
         }
     });

@@ -12,7 +12,6 @@ use child::alone;
 use counting::{Counting, bytes};
 use mainspring::{Builder, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::fs::File;
 use std::thread;
 use std::time::Duration;
 use watchdog::within;

@@ -40,7 +40,7 @@ fn tasks_run_on_one_worker_and_on_several() {
         assert_eq!((sum, done.load(SeqCst)), (499_500, 1000));
         assert_eq!(rt.live_tasks(), 0);
         let left = rt.shutdown_timeout(Duration::from_secs(20));
-        assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+        assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
     }
 }
 

@@ -28,7 +28,7 @@ fn runtime(workers: usize) -> Runtime {
 }
 
 fn assert_nothing_left(left: Leftover) {
-    assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+    assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
 }
 
 fn until(what: impl Fn() -> bool) {
@@ -162,7 +162,7 @@ fn a_closure_of_its_pool_may_be_the_last_to_have_a_runtime() {
             let (give, given) = mpsc::channel::<Runtime>();
             let closure = rt.handle().spawn_blocking(move || {
                 let left = given.recv().unwrap().shutdown_timeout(LONG);
-                assert_eq!((left.tasks, left.threads), (0, 0));
+                assert_eq!((left.tasks.len(), left.threads), (0, 0));
                 7
             });
             give.send(rt).unwrap();
@@ -297,7 +297,7 @@ fn tasks_that_spawn_tasks_come_to_an_end() {
             count.fetch_add(1, SeqCst);
             more(alive.clone(), count.clone());
             yield_now().await;
-            if count.load(SeqCst) % 3 == 0 {
+            if count.load(SeqCst).is_multiple_of(3) {
                 more(alive, count);
             }
         }));
@@ -333,7 +333,9 @@ fn what_futures_do_as_they_are_dropped_at_the_end_does_no_harm() {
                             0 => panic!("in the drop of a future"),
                             1 => {
                                 let refused = refused.clone();
-                                let counts = OnDrop(move || drop(refused.fetch_add(1, SeqCst)));
+                                let counts = OnDrop(move || {
+                                    refused.fetch_add(1, SeqCst);
+                                });
                                 let task = handle.spawn(async move { drop(counts) });
                                 assert!(task.is_finished());
                             }
@@ -414,7 +416,7 @@ fn what_is_behind_a_stuck_task_is_dropped_and_that_one_is_named() {
                 waker.wake();
             });
             let left = rt.shutdown_timeout(Duration::from_millis(50));
-            assert_eq!((left.tasks, left.threads, left.blocking), (1, 1, 0));
+            assert_eq!((left.tasks.len(), left.threads, left.blocking), (1, 1, 0));
             assert_eq!(alive.load(SeqCst), 1, "all but one are dropped");
             assert!(is_cancelled(victim));
             assert!(elsewhere.into_iter().all(is_cancelled));
@@ -452,7 +454,7 @@ fn what_stays_on_a_stuck_worker_is_dropped_there_later() {
             .collect();
         // All have been polled.
         for shard in 0..2 {
-            let polled = spawn_pinned(shard, || yield_now()).unwrap();
+            let polled = spawn_pinned(shard, yield_now).unwrap();
             polled.wait_blocking(LONG).unwrap().unwrap();
         }
         let stuck = stick(&rt, &alive, || ());
@@ -462,7 +464,7 @@ fn what_stays_on_a_stuck_worker_is_dropped_there_later() {
         });
         let late: Vec<_> = late.collect();
         let left = rt.shutdown_timeout(Duration::from_millis(200));
-        assert_eq!((left.tasks, left.threads, left.blocking), (12, 1, 0));
+        assert_eq!((left.tasks.len(), left.threads, left.blocking), (12, 1, 0));
         assert_eq!(alive.load(SeqCst), 12);
         assert_eq!(told.try_iter().filter(|thread| *thread == stuck.thread).count(), 0);
         stuck.release.send(()).unwrap();
@@ -496,7 +498,7 @@ fn a_shutdown_that_has_waited_does_not_wait_again() {
         // The drop alone would wait for 5 s.
         told.recv_timeout(Duration::from_secs(4)).expect("no further wait");
         let left = ending.join().unwrap();
-        assert_eq!((left.tasks, left.threads, left.blocking), (1, 1, 1));
+        assert_eq!((left.tasks.len(), left.threads, left.blocking), (1, 1, 1));
         stuck.release.send(()).unwrap();
         release.send(()).unwrap();
         assert!(is_cancelled(stuck.task));

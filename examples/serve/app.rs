@@ -35,6 +35,7 @@ GET  /async-task                three tasks side by side
 GET  /bulk-operation?count=     so many tasks, ten at once, at most 10000
 GET  /key/{item}                whether the item is known; for every origin
 GET  /performance               what the server does, in numbers
+GET  /task-monitor              each live task: state, polls, age; and what each worker has done
 GET  /system-info               the process: workers, CPUs, memory, descriptors, pools";
 
 /// The most CPU time that one request may ask for.

@@ -1,9 +1,10 @@
 //! The routes that tell of the server itself: numbers, threads, the process.
 
 use crate::app::{Counting, internal};
-use mainspring::Handle;
 use mainspring::http::{Error, Json, Request, ServerHandle, ServerMetrics};
+use mainspring::{Handle, TaskDump, TaskState, WorkerMetrics};
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -29,6 +30,7 @@ pub(crate) fn routes(routes: Counting, process: &Arc<Process>) -> Counting {
             let metrics = numbers.server().map(ServerHandle::metrics);
             async { Ok::<_, Error>(Json(performance(&metrics?))) }
         })
+        .get("/task-monitor", |_req: Request| async { Json(TaskMonitor::read(&Handle::current())) })
         .get("/system-info", move |_req: Request| {
             let info = info.server().map(|server| SystemInfo::read(&info, server));
             async { Ok::<_, Error>(Json(info?)) }
@@ -71,6 +73,91 @@ fn performance(metrics: &ServerMetrics) -> BTreeMap<&'static str, u64> {
         ("cut_off", metrics.cut_off),
         ("afterwork_cut_off", metrics.afterwork_cut_off),
     ])
+}
+
+/// What `/task-monitor` answers: what the tasks do, and what each worker has done.
+#[derive(Serialize)]
+struct TaskMonitor {
+    idle: usize,
+    queued: usize,
+    running: usize,
+    tasks: Vec<Task>,
+    /// How many more there are than are shown.
+    not_shown: usize,
+    workers: Vec<Worker>,
+}
+
+#[derive(Serialize)]
+struct Task {
+    id: u64,
+    name: Option<String>,
+    location: String,
+    kind: String,
+    state: &'static str,
+    polls: u32,
+    age_ms: u64,
+    worker: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Worker {
+    polls: u64,
+    steals: u64,
+    parks: u64,
+    busy_ms: u64,
+    lifo_hits: u64,
+    queued: usize,
+}
+
+impl TaskMonitor {
+    /// A server with all its connections has as many tasks: an answer is not to be of any size.
+    const MOST: usize = 1_000;
+
+    fn read(runtime: &Handle) -> Self {
+        let mut dump = runtime.dump_tasks();
+        let count = |state| dump.iter().filter(|task| task.state == state).count();
+        let [idle, queued, running] =
+            [TaskState::Idle, TaskState::Queued, TaskState::Running].map(count);
+        // The oldest first: they are the likeliest to be of interest.
+        dump.sort_by_key(|task| Reverse(task.age));
+        let not_shown = dump.len().saturating_sub(Self::MOST);
+        let tasks = dump.iter().take(Self::MOST).map(Task::of).collect();
+        let workers = runtime.metrics().workers.iter().map(Worker::of).collect();
+        Self { idle, queued, running, tasks, not_shown, workers }
+    }
+}
+
+impl Task {
+    fn of(task: &TaskDump) -> Self {
+        Self {
+            id: task.info.id.as_u64(),
+            name: task.info.name().map(String::from),
+            location: task.info.location.to_string(),
+            kind: format!("{:?}", task.info.kind).to_lowercase(),
+            state: match task.state {
+                TaskState::Idle => "idle",
+                TaskState::Queued => "queued",
+                TaskState::Running => "running",
+                _ => "unknown",
+            },
+            polls: task.polls,
+            age_ms: u64::try_from(task.age.as_millis()).unwrap_or(u64::MAX),
+            worker: task.worker,
+        }
+    }
+}
+
+impl Worker {
+    fn of(worker: &WorkerMetrics) -> Self {
+        Self {
+            polls: worker.polls,
+            steals: worker.steals,
+            parks: worker.parks,
+            busy_ms: u64::try_from(worker.busy.as_millis()).unwrap_or(u64::MAX),
+            lifo_hits: worker.lifo_hits,
+            queued: worker.queued,
+        }
+    }
 }
 
 /// What `/system-info` answers.

@@ -11,8 +11,8 @@ A small HTTP server on mainspring.
 
   --addr HOST:PORT       where to listen; port 0 asks for a free one (127.0.0.1:8080)
   --workers N            threads that serve, each with a listening socket (the CPUs it may use)
-  --admin HOST:PORT      where /performance, /system-info and the thread counts are served too, beside
-                         all bounds
+  --admin HOST:PORT      where /performance, /task-monitor, /system-info and the thread counts are
+                         served too, beside all bounds
   --grace SECONDS        how long connections may take to end after Ctrl-C or TERM (10)
   --help                 this text
 

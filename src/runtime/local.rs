@@ -7,7 +7,7 @@ use crate::driver::Instant;
 use crate::offload::ThreadPool;
 use crate::scheduler::host::{Budget, TurnError, TurnReport};
 use crate::scheduler::local::Local;
-use crate::task::{self, JoinHandle};
+use crate::task::{self, JoinHandle, TaskDump};
 use std::fmt;
 use std::future::Future;
 #[cfg(not(mio_unsupported_force_poll_poll))]
@@ -203,16 +203,16 @@ impl LocalRuntime {
     pub fn shutdown_timeout(self, limit: Duration) -> Leftover {
         let Self { scheduler, pool } = self;
         drop(scheduler);
-        Leftover { tasks: 0, threads: 0, blocking: pool.shutdown_timeout(limit) }
+        Leftover { tasks: Vec::new(), threads: 0, blocking: pool.shutdown_timeout(limit) }
     }
 }
 
 /// What a runtime left behind when it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Leftover {
     /// Tasks that have not ended: they are in the middle of a poll, or stay on a worker that is.
-    pub tasks: usize,
+    pub tasks: Vec<TaskDump>,
     /// Workers that are in the middle of a poll.
     pub threads: usize,
     /// Closures of [`spawn_blocking`](crate::spawn_blocking) that are still running, each on a

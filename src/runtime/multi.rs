@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long the drop of a runtime waits.
 const DROP_WAIT: Duration = Duration::from_secs(5);
 
+/// So many tasks that go on are named.
+const MOST_TOLD: usize = 8;
+
 /// A runtime with threads of its own, among which tasks move to where there is time for them.
 ///
 /// Each *worker* has an event loop, timers and a queue. What a task wakes runs on the same worker, as
@@ -126,7 +129,8 @@ impl Runtime {
     /// }));
     /// rx.recv().unwrap();
     /// let left = rt.shutdown_timeout(Duration::from_millis(10));
-    /// assert_eq!((left.tasks, left.threads, left.blocking), (1, 1, 0));
+    /// assert_eq!((left.tasks.len(), left.threads, left.blocking), (1, 1, 0));
+    /// println!("still in a poll: {:?}", left.tasks[0].info);
     /// # Ok::<(), mainspring::BuildError>(())
     /// ```
     pub fn shutdown_timeout(mut self, limit: Duration) -> Leftover {
@@ -135,30 +139,26 @@ impl Runtime {
 
     fn shut_down(&mut self, limit: Duration) -> Leftover {
         self.ended = true;
-        if self.is_inside() {
-            // Who waits here would wait for itself.
-            tell(
-                "a runtime was dropped by a task or closure of its own; it ends in the background",
-            );
-            self.workers.shut_down(Clock::real().now());
-            return Leftover { tasks: 0, threads: 0, blocking: self.pool.finish(Duration::ZERO) };
-        }
         let clock = Clock::real();
-        let deadline = clock.now() + limit;
+        let inside = self.workers.are_here();
+        if inside {
+            tell("a runtime was dropped by a task of its own; it ends in the background");
+        }
+        // Who is inside would wait for itself.
+        let deadline = clock.now() + if inside { Duration::ZERO } else { limit };
         let rest = self.workers.shut_down(deadline);
-        let left = deadline.saturating_duration_since(clock.now());
-        let blocking = self.pool.finish(left);
-        Leftover { tasks: rest.tasks, threads: rest.threads, blocking }
+        let left = match self.is_in_pool() {
+            true => Duration::ZERO,
+            false => deadline.saturating_duration_since(clock.now()),
+        };
+        Leftover { tasks: rest.tasks, threads: rest.threads, blocking: self.pool.finish(left) }
     }
 
-    /// Whether the present thread works for this runtime.
-    fn is_inside(&self) -> bool {
+    /// Whether the present thread runs a closure of this runtime.
+    fn is_in_pool(&self) -> bool {
         let runtime = self.workers.outside().driver.runtime();
-        let in_pool = || {
-            context::occupied() == Occupied::ByPool
-                && context::current().is_ok_and(|current| current.runtime() == runtime)
-        };
-        self.workers.are_here() || in_pool()
+        context::occupied() == Occupied::ByPool
+            && context::current().is_ok_and(|current| current.runtime() == runtime)
     }
 }
 
@@ -169,8 +169,16 @@ fn tell(what: &str) {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if !self.ended {
-            self.shut_down(DROP_WAIT);
+        if self.ended {
+            return;
+        }
+        let left = self.shut_down(DROP_WAIT);
+        if !self.workers.are_here() {
+            left.tasks.iter().take(MOST_TOLD).for_each(|task| {
+                let (id, at) = (task.info.id, task.info.location);
+                let name = task.info.name().unwrap_or("without a name");
+                tell(&format!("a runtime was dropped, but its task {id} ({name}, {at}) goes on"));
+            });
         }
     }
 }

@@ -117,7 +117,8 @@ impl Idle {
     }
 
     /// How many are parked.
-    pub(super) fn parked(&self) -> usize {
+    #[cfg(all(test, not(loom)))]
+    fn parked(&self) -> usize {
         Counts(self.counts.load(Relaxed)).parked() as usize
     }
 

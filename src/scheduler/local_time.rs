@@ -49,7 +49,7 @@ mod tests {
     fn local() -> Local {
         let step = Duration::from_millis(1);
         let driver = Driver::new(unique_id(), Clock::real(), step, KernelTimers::Unused).unwrap();
-        Local::new(driver, HookSet::new(None), |_, _| Arc::new(NoExecutor))
+        Local::new(driver, HookSet::new(None, None), |_, _| Arc::new(NoExecutor))
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::driver::{Clock, Driver, Instant, KernelTimers};
 use crate::hooks::HookSet;
 use crate::offload::signals;
 use crate::primitives::{Mutex, NewThread, Parker, thread, unique_id};
-use crate::task::Spawn;
+use crate::task::{Spawn, TaskDump};
 use crate::util::WakeList;
 use std::fmt;
 use std::future::Future;
@@ -179,14 +179,16 @@ impl Workers {
         if !here {
             self.homes.end(deadline);
         }
-        Rest { tasks: self.homes.live_tasks(), threads }
+        let mut tasks = Vec::new();
+        self.homes.dump(&mut tasks);
+        Rest { tasks, threads }
     }
 }
 
 /// What has not ended with the runtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Rest {
-    pub(crate) tasks: usize,
+    pub(crate) tasks: Vec<TaskDump>,
     pub(crate) threads: usize,
 }
 

@@ -271,7 +271,7 @@ fn any_hook_of_a_runtime_of_workers_may_panic() {
         });
         let waits = rt.spawn(async { woken.await.unwrap_or(()) });
         let left = rt.shutdown_timeout(Duration::from_secs(30));
-        assert_eq!((left.tasks, left.threads), (0, 0));
+        assert_eq!((left.tasks.len(), left.threads), (0, 0));
         assert!(drops.is_finished() && waits.is_finished());
         assert_eq!(ended.get(), 1);
         // Each thread may have been inside already when the first panicked.

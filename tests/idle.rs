@@ -52,7 +52,7 @@ async fn work() -> impl Sized {
             })
         })
         .collect();
-    spawn_pinned(1, || yield_now()).unwrap().await.unwrap();
+    spawn_pinned(1, yield_now).unwrap().await.unwrap();
     for task in tasks {
         task.await.unwrap();
     }

@@ -8,10 +8,11 @@ use crate::context::{self, Occupied};
 use crate::driver::Clock;
 use crate::offload::ThreadPool;
 use crate::scheduler::workers::Workers;
-use crate::task::JoinHandle;
+use crate::task::{self, JoinHandle};
 use std::fmt;
 use std::future::Future;
 use std::io::Write;
+use std::panic::Location;
 use std::time::Duration;
 
 /// How long the drop of a runtime waits.
@@ -92,7 +93,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.handle().spawn(future)
+        task::spawn(&*self.workers.outside().spawn, future, Location::caller())
     }
 
     /// A handle that reaches this runtime from any thread.

@@ -223,7 +223,7 @@ impl Homes {
                 .map(|(_, thread)| Home::of_shard(thread, anywhere(), hooks.clone()))
                 .collect(),
             pinned: threads()
-                .map(|(shard, thread)| Home::owned_by(thread, there(shard), hooks.clone()))
+                .map(|(shard, thread)| Home::of_pinned(thread, there(shard), hooks.clone()))
                 .collect(),
             outside: Home::of_nobody(anywhere(), hooks.clone()),
         }

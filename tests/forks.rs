@@ -77,7 +77,7 @@ fn a_child_may_drop_it_and_make_one_of_its_own() {
             let rt = own.unwrap();
             assert_eq!(rt.live_tasks(), 1, "it lives on in the parent");
             let left = rt.shutdown_timeout(LONG);
-            assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+            assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
         }
     });
 }

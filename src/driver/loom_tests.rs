@@ -1,7 +1,8 @@
 //! Models of the sleep: whoever arms or unparks against the thread that goes to sleep.
 
 use super::*;
-use crate::primitives::thread;
+use crate::primitives::{AtomicU32, Ordering, thread};
+use Ordering::{AcqRel, Acquire};
 
 fn driver() -> Arc<Driver> {
     let driver =
@@ -153,5 +154,66 @@ fn loom_shutdown_against_refresh_and_cancel() {
             TimerPoll::Fired => unreachable!("time stands still"),
         }
         assert_eq!(driver.poll_timer(&mut None, deadline, Waker::noop()), TimerPoll::Closed);
+    });
+}
+
+/// A guest is called while the driver's own thread only looks: that must not take the ring which ends
+/// the guest's sleep.
+#[test]
+fn loom_ring_for_a_guest_against_a_look() {
+    const AWAKE: u32 = 0;
+    const IN_DRIVER: u32 = 1;
+    const WOKEN: u32 = 2;
+    loom::model(|| {
+        let driver = driver();
+        let state = crate::primitives::Arc::new(AtomicU32::new(AWAKE));
+        let calling = {
+            let (driver, state) = (Arc::clone(&driver), state.clone());
+            thread::spawn(move || {
+                if state.swap(WOKEN, AcqRel) == IN_DRIVER {
+                    driver.ring();
+                }
+            })
+        };
+        let looking = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                driver.turn(Turn::Look, &mut WakeList::new()).unwrap();
+            })
+        };
+        let announce = || state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok();
+        while state.load(Acquire) != WOKEN {
+            if driver.turn_as_guest(announce, &mut WakeList::new()).is_none() {
+                thread::yield_now();
+            }
+            let _ = state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
+        }
+        calling.join().unwrap();
+        looking.join().unwrap();
+    });
+}
+
+/// The driver's own thread wants to sleep while a guest does, and gets its place.
+#[test]
+fn loom_reclaim_against_a_guest() {
+    loom::model(|| {
+        let driver = driver();
+        let guest = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                let _ = driver.turn_as_guest(|| true, &mut WakeList::new());
+            })
+        };
+        let ending = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || driver.unpark())
+        };
+        while !driver.take_notified() {
+            driver.turn(sleep(&driver), &mut WakeList::new()).unwrap();
+        }
+        // It may have come only now.
+        driver.ring();
+        guest.join().unwrap();
+        ending.join().unwrap();
     });
 }

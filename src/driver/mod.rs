@@ -236,18 +236,26 @@ impl Driver {
     }
 
     /// Sleeps in the driver in the place of its thread, which is busy, and does what a turn does; `None`
-    /// if that has it, wants it back, or was told of something that it has not come to.
+    /// if that has it, wants it back, or was told of something that it has not come to; or if `announce`
+    /// says so.
+    ///
+    /// Who sees what `announce` has left [rings](Self::ring), which ends this sleep and no other: nobody
+    /// else waits here from then on.
     ///
     /// # Errors
     ///
     /// As [`turn`](Self::turn).
-    pub(crate) fn turn_as_guest(&self, wakes: &mut WakeList) -> Option<io::Result<Turned>> {
+    pub(crate) fn turn_as_guest(
+        &self,
+        announce: impl FnOnce() -> bool,
+        wakes: &mut WakeList,
+    ) -> Option<io::Result<Turned>> {
         if let Err(forked) = self.check_process() {
             return Some(Err(forked.into()));
         }
         let sleeper = self.poller.try_lock()?;
         // Looked at under the lock: who reclaims says so first, then ends the wait that is going on.
-        if self.reclaimed.load(Ordering::Acquire) || !self.unpark.announce() {
+        if self.reclaimed.load(Ordering::Acquire) || !announce() || !self.unpark.announce() {
             return None;
         }
         Some(self.turn_with(sleeper, Some(self.clock.now()), wakes))

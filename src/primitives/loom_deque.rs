@@ -1,7 +1,8 @@
 //! Stand-ins for the queues of crossbeam-deque, which no model can see into.
 //!
 //! A mutex orders more than they do, and would hide the lack of a fence from the model: so whether
-//! one is empty, and how much is in it, is read from a counter beside it, as crossbeam reads two.
+//! one is empty, and how much is in it, is read from a counter beside it, as crossbeam reads two; and
+//! who steals looks there first.
 
 use super::{Arc, AtomicUsize, Mutex, Ordering};
 use std::collections::VecDeque;
@@ -38,10 +39,16 @@ impl<T> Queue<T> {
     }
 
     fn steal(&self) -> Steal<T> {
+        if self.len() == 0 {
+            return Steal::Empty;
+        }
         self.pop().map_or(Steal::Empty, Steal::Success)
     }
 
     fn steal_batch_and_pop(&self, to: &Worker<T>) -> Steal<T> {
+        if self.len() == 0 {
+            return Steal::Empty;
+        }
         let mut entries = self.entries.lock();
         let count = entries.len().div_ceil(2).min(BATCH);
         let mut batch: VecDeque<T> = entries.drain(..count).collect();

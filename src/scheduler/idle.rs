@@ -122,6 +122,12 @@ impl Idle {
         Counts(self.counts.load(Relaxed)).parked() as usize
     }
 
+    /// Whether nobody is counted or listed, as in the end.
+    #[cfg(all(test, loom))]
+    pub(super) fn is_clear(&self) -> bool {
+        self.sleepers.lock().is_empty() && self.counts.load(Acquire) == 0
+    }
+
     fn check(&self, sleepers: &[usize]) {
         let counts = Counts(self.counts.load(Relaxed));
         debug_assert_eq!(counts.parked() as usize, sleepers.len());

@@ -17,4 +17,8 @@ mod worker;
 pub(crate) mod workers;
 
 #[cfg(all(test, loom))]
+mod loom_ends_tests;
+#[cfg(all(test, loom))]
+mod loom_shards_tests;
+#[cfg(all(test, loom))]
 mod loom_tests;

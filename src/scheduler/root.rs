@@ -112,15 +112,18 @@ impl Caller {
     /// Sleeps in the driver of a worker that is busy; whether it was woken before the worker came back.
     #[cold]
     fn sleep_in_driver(&self, wakes: &mut WakeList) -> bool {
-        while self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok() {
-            let turned = self.shard().driver.turn_as_guest(wakes);
+        let announce = || self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok();
+        loop {
+            let turned = self.shard().driver.turn_as_guest(announce, wakes);
             let _ = self.state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
             wakes.wake_all();
+            if self.take() {
+                return true;
+            }
             if !matches!(turned, Some(Ok(_))) {
                 return false;
             }
         }
-        self.take()
     }
 
     fn take(&self) -> bool {

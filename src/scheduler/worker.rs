@@ -7,7 +7,7 @@ use super::shards::{Anywhere, Shards, There};
 use crate::context::{self, Current, Outside, Runs};
 use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
-use crate::primitives::{NewThread, Steal, full_fence};
+use crate::primitives::{NewThread, Steal, full_fence, thread};
 use crate::task::{Home, Ran, Runnable};
 use crate::util::{Rng, WakeList};
 use std::collections::VecDeque;
@@ -304,7 +304,12 @@ impl Worker {
         }
         // Those who search end when they find no more, and call nobody for that. Only its own tasks
         // wake one that stays, so one look decides: what comes after it may be done by others.
-        self.pinned.live_tasks() > 0 && !self.shards.has_work()
+        let stays = self.pinned.live_tasks() > 0 && !self.shards.has_work();
+        if !stays {
+            // What there is to do may be for one that searches, and needs the processor for that.
+            thread::yield_now();
+        }
+        stays
     }
 
     fn turn(&mut self, turn: Turn) -> io::Result<Turned> {

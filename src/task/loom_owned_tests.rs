@@ -61,7 +61,7 @@ impl Spawn for Rt {
 }
 
 impl Rt {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let own = ThreadBound::new(VecDeque::new());
         let shard = Shard { own, inbox: Mutex::new(Inbox::default()) };
         Self(Home::new_owned(shard, HookSet::default()))
@@ -118,10 +118,10 @@ pub(super) fn assert_freed(rt: Rt) {
 }
 
 /// Counts its drops, all of which have to be on the owner's thread.
-struct Counted(Arc<AtomicUsize>, thread::ThreadId);
+pub(super) struct Counted(Arc<AtomicUsize>, thread::ThreadId);
 
 impl Counted {
-    fn new(drops: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(drops: &Arc<AtomicUsize>) -> Self {
         Self(drops.clone(), thread::current().id())
     }
 }

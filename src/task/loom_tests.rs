@@ -40,12 +40,12 @@ impl Spawn for Rt {
 }
 
 impl Rt {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let queue = Queue(Mutex::new(VecDeque::new()));
         Self(Home::new_shared(queue, HookSet::default()))
     }
 
-    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -79,7 +79,7 @@ impl Rt {
 }
 
 /// Counts its drops.
-pub(super) struct Counted(Arc<AtomicUsize>);
+pub(super) struct Counted(pub(super) Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -149,7 +149,7 @@ fn told() -> (StdArc<Told>, Waker) {
     (told.clone(), Waker::from(told))
 }
 
-fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+pub(super) fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
     Pin::new(handle).poll(&mut Context::from_waker(waker))
 }
 

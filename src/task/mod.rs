@@ -90,6 +90,10 @@ mod loom_dump_tests;
 #[cfg(all(test, loom))]
 mod loom_owned_tests;
 #[cfg(all(test, loom))]
+mod loom_pinned_tests;
+#[cfg(all(test, loom))]
+mod loom_poll_tests;
+#[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -78,7 +78,17 @@ fn a_stuck_closure_is_left_behind_and_counted(on: Flavour) {
     });
 }
 
-fn dropping_a_runtime_waits_five_seconds_for_a_stuck_closure(on: Flavour) {
+#[test]
+fn dropping_a_runtime_waits_five_seconds_for_a_stuck_closure() {
+    waits_five_seconds(Flavour::LOCAL);
+}
+
+#[test]
+fn dropping_one_of_several_workers_waits_as_long() {
+    waits_five_seconds(Flavour::TWO_WORKERS);
+}
+
+fn waits_five_seconds(on: Flavour) {
     within(move || {
         let rt = on.with_pool(2, 8);
         let handle = rt.handle();
@@ -306,7 +316,6 @@ mod refused_threads {
 on_every_flavour! {
     the_end_cancels_what_is_queued_or_waits_and_waits_for_what_runs,
     a_stuck_closure_is_left_behind_and_counted,
-    dropping_a_runtime_waits_five_seconds_for_a_stuck_closure,
     a_full_pool_of_stuck_closures_holds_nobody_up,
     drops_that_panic_cost_no_thread_and_no_answer,
 }

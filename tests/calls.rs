@@ -128,9 +128,10 @@ fn a_call_is_nobodys_child(on: Flavour) {
     });
 }
 
-fn calls_at_moments_come_in_their_order_and_never_early(on: Flavour) {
-    within(move || {
-        on.block_on(async {
+#[test]
+fn calls_at_moments_come_in_their_order_and_never_early() {
+    within(|| {
+        block_on(async {
             let handle = Handle::current();
             let start = Instant::now();
             let (tx, rx) = mpsc::unbounded();
@@ -539,7 +540,6 @@ fn a_runtime_that_has_ended_answers_those_who_enter_it(on: Flavour) {
 on_every_flavour! {
     calls_come_in_the_order_in_which_they_were_asked_for,
     a_call_is_nobodys_child,
-    calls_at_moments_come_in_their_order_and_never_early,
     a_call_wakes_a_runtime_that_sleeps,
     panics_end_the_call_alone,
     cancel_against_call,

@@ -147,6 +147,9 @@ impl Runtime {
         }
         // Who is inside would wait for itself.
         let deadline = clock.now() + if inside { Duration::ZERO } else { limit };
+        self.workers.close();
+        // While the workers are waited for no further closure begins.
+        self.pool.close();
         let rest = self.workers.shut_down(deadline);
         let left = match self.is_in_pool() {
             true => Duration::ZERO,

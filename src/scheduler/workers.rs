@@ -165,14 +165,21 @@ impl Workers {
         root::run(root, &self.homes.shards)
     }
 
+    /// Asks all tasks and the workers to end, unless they are in the parent of this process.
+    pub(crate) fn close(&self) {
+        if self.outside.driver.check_process().is_ok() {
+            self.homes.close();
+            self.homes.shards.close();
+        }
+    }
+
     /// Ends all tasks and the workers, and waits for that until `deadline`; what has not ended then.
     pub(crate) fn shut_down(&self, deadline: Instant) -> Rest {
         if self.outside.driver.check_process().is_err() {
             // The workers are in the parent, and so are the tasks that they have.
             return Rest::default();
         }
-        self.homes.close();
-        self.homes.shards.close();
+        self.close();
         // Who is a worker itself would wait for its own end.
         let here = self.are_here();
         let threads = if here { 0 } else { self.ends.wait(deadline) };

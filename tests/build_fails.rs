@@ -116,6 +116,7 @@ fn settings_are_out_of_their_bounds() {
     let says = |builder: Builder| builder.build().map(drop).unwrap_err().to_string();
     assert!(says(Runtime::builder().worker_threads(0)).contains("from 1 to 1024"));
     assert!(says(Runtime::builder().worker_threads(1025)).contains("1025"));
+    assert!(says(Runtime::builder().thread_name("a\0b")).contains("zero byte"));
     assert!(says(Runtime::builder().timer_resolution(Duration::ZERO)).contains("timer_resolution"));
     assert!(says(Runtime::builder().blocking_threads(0)).contains("setting"));
     assert!(says(Runtime::builder().blocking_queue(0)).contains("setting"));

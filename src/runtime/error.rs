@@ -20,6 +20,7 @@ pub(super) enum Why {
     Descriptors(io::Error),
     Thread(io::Error),
     Workers(usize),
+    Name,
     Resolution(Duration),
     Setting(BadSetting),
 }
@@ -52,6 +53,9 @@ impl fmt::Display for BuildError {
             Why::Workers(given) => {
                 write!(f, "worker_threads is {given}, but must be from 1 to {MOST_WORKERS}")
             }
+            Why::Name => f.write_str(
+                "thread_name contains a zero byte, which names of threads cannot: leave it out",
+            ),
             Why::Resolution(given) => write!(
                 f,
                 "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
@@ -66,7 +70,7 @@ impl std::error::Error for BuildError {
         match &self.0 {
             Why::Descriptors(error) | Why::Thread(error) => Some(error),
             Why::Setting(bad) => Some(bad),
-            Why::Workers(_) | Why::Resolution(_) => None,
+            Why::Workers(_) | Why::Name | Why::Resolution(_) => None,
         }
     }
 }

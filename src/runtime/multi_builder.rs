@@ -70,7 +70,8 @@ impl Builder {
     /// What the workers' threads are called, with the number of each after it; by default
     /// `mainspring-worker`.
     ///
-    /// Systems cut names off; Linux keeps 15 bytes.
+    /// Systems cut names off; Linux keeps 15 bytes. A zero byte in it is an error of
+    /// [`build`](Self::build).
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = numbered(name.into());
         self
@@ -173,6 +174,9 @@ impl Builder {
         });
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError(Why::Workers(workers)));
+        }
+        if (self.thread_name)(0).contains('\0') {
+            return Err(BuildError(Why::Name));
         }
         let timer_resolution = check_resolution(self.timer_resolution)?;
         let kernel_timers = match timer_resolution < TIMER_RESOLUTION {

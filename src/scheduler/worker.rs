@@ -8,7 +8,7 @@ use crate::context::{self, Current, Outside, Runs};
 use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{NewThread, Steal, full_fence, thread};
-use crate::task::{Home, Ran, Runnable};
+use crate::task::{Home, Ran, Runnable, Schedule};
 use crate::util::{Rng, WakeList};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -130,7 +130,7 @@ impl Worker {
         let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
         shard.running.leave(before);
         match ran {
-            Ran::Again(task) if task.stays() => shard.push_pinned(task),
+            Ran::Again(task) if task.stays() => self.pinned.schedule(task),
             Ran::Again(task) => self.shards.call_for(shard.push_back(task)),
             Ran::Waits | Ran::Done => {}
         }
@@ -175,11 +175,11 @@ impl Worker {
                     let surplus = self.shard().push_back(task);
                     self.shards.call_for(surplus);
                 }
-                Left::Pinned(task) => self.shard().push_pinned(task),
+                Left::Pinned(task) => self.pinned.schedule(task),
                 // To take a notice may be to free a task, with what its user has hung on it.
                 Left::Notice(notice) => {
                     if let Some(task) = notice.take() {
-                        self.shard().push_pinned(task);
+                        self.pinned.schedule(task);
                     }
                 }
             }

@@ -98,7 +98,7 @@ pub trait Hooks: Send + Sync + 'static {
     /// runtime.
     ///
     /// `payload` is what the task panicked with, as
-    /// [`JoinError::into_panic`](crate::JoinError::into_panic) would give it: a `&'static str` or a
+    /// [`JoinError::into_panic`](crate::task::JoinError::into_panic) would give it: a `&'static str` or a
     /// `String` where `panic!` was given a text. It is only lent, and dropped after this returns.
     ///
     /// Not told of: a panic in the drop of an output that nobody takes; and those of what is no task, as

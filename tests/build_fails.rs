@@ -153,6 +153,21 @@ fn settings_are_out_of_their_bounds() {
     assert!(says(Runtime::builder().worker_threads(1025)).contains("1025"));
     assert!(says(Runtime::builder().thread_name("a\0b")).contains("zero byte"));
     assert!(says(Runtime::builder().timer_resolution(Duration::ZERO)).contains("timer_resolution"));
+    assert!(says(Runtime::builder().thread_name("a\0b")).contains("zero byte"));
+    assert!(says(Runtime::builder().stack_size(0)).contains("stack_size is 0"));
+    assert!(says(Runtime::builder().stack_size((64 << 10) - 1)).contains("65536"));
+    assert!(says(Runtime::builder().stack_size(usize::MAX)).contains("no thread"));
     assert!(says(Runtime::builder().blocking_threads(0)).contains("setting"));
     assert!(says(Runtime::builder().blocking_queue(0)).contains("setting"));
+}
+
+#[test]
+fn the_smallest_stack_holds_a_worker() {
+    within(|| {
+        let rt = Runtime::builder().worker_threads(2).stack_size(64 << 10).build().unwrap();
+        rt.block_on(async {
+            mainspring::spawn(mainspring::time::sleep(Duration::from_millis(1))).await.unwrap();
+            assert!(mainspring::spawn(async { panic!("on purpose") }).await.is_err());
+        });
+    });
 }

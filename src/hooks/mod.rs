@@ -46,6 +46,10 @@ pub(crate) use set::{HookSet, OnUnhandledPanic};
 /// - It runs on the thread where the event happens: `on_spawn` and `on_wake` on whichever thread
 ///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads, or
 ///   where the runtime is dropped; `on_unhandled_panic` also where a handle is.
+/// - Several threads call hooks at the same time: the workers of a [`Runtime`](crate::Runtime), those
+///   of the pool, and whoever spawns or wakes. What is told of one task comes in order, with two
+///   exceptions: `on_wake` may come while the task is polled, and a task that was woken meanwhile may
+///   be polled by another worker before the one before has told `on_poll_end`, so that the two overlap.
 /// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
 ///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
 /// - It must not drop the runtime (out of a thread-local, say), which would wait for the event that
@@ -98,7 +102,7 @@ pub trait Hooks: Send + Sync + 'static {
     /// runtime.
     ///
     /// `payload` is what the task panicked with, as
-    /// [`JoinError::into_panic`](crate::JoinError::into_panic) would give it: a `&'static str` or a
+    /// [`JoinError::into_panic`](crate::task::JoinError::into_panic) would give it: a `&'static str` or a
     /// `String` where `panic!` was given a text. It is only lent, and dropped after this returns.
     ///
     /// Not told of: a panic in the drop of an output that nobody takes; and those of what is no task, as
@@ -149,14 +153,15 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = task;
     }
 
-    /// A worker found nothing to do and is about to sleep in its driver.
+    /// A worker found nothing to do and is about to sleep in its driver, on its own thread.
     ///
     /// `worker` counts from 0; a [`LocalRuntime`](crate::LocalRuntime) has one, number 0.
     fn on_park(&self, worker: usize) {
         let _ = worker;
     }
 
-    /// A worker is back from its sleep, before it wakes the tasks whose events ended it.
+    /// A worker is back from its sleep, or did not sleep as something had come meanwhile; before it wakes
+    /// the tasks whose events ended it.
     fn on_unpark(&self, worker: usize) {
         let _ = worker;
     }

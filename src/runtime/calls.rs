@@ -70,8 +70,11 @@ impl Handle {
     /// as now.
     ///
     /// It is never early, and late by a step of the timer (1 ms by default) or by what runs just then.
-    /// Calls at different moments come in the order of these, to a step of the timer. Otherwise it is
-    /// as with [`call_soon`](Self::call_soon).
+    /// In a [`LocalRuntime`](crate::LocalRuntime), calls at different moments come in the order of these,
+    /// to a step of the timer. In a [`Runtime`](crate::Runtime) each is made by the worker that comes to
+    /// it: those whose moments are close may be made side by side or in another order, and so may one
+    /// that comes late because its worker was busy. Otherwise it is as with
+    /// [`call_soon`](Self::call_soon).
     ///
     /// # Examples
     ///

@@ -1,7 +1,7 @@
 //! How a runtime with several workers is put together.
 
 use super::builder::TIMER_RESOLUTION;
-use super::error::{BuildError, MOST_WORKERS, Why, check_resolution};
+use super::error::{BuildError, MOST_WORKERS, Why, check_resolution, check_stack};
 use super::multi::Runtime;
 use crate::context::DefaultExecutor;
 use crate::driver::KernelTimers;
@@ -31,7 +31,7 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until build() is called"]
 pub struct Builder {
     workers: Option<usize>,
-    thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    thread_name: String,
     stack_size: Option<usize>,
     hooks: Option<Arc<dyn Hooks>>,
     on_unhandled_panic: Option<OnUnhandledPanic>,
@@ -43,7 +43,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             workers: None,
-            thread_name: numbered("mainspring-worker".into()),
+            thread_name: "mainspring-worker".into(),
             stack_size: None,
             hooks: None,
             on_unhandled_panic: None,
@@ -51,10 +51,6 @@ impl Default for Builder {
             timer_resolution: TIMER_RESOLUTION,
         }
     }
-}
-
-fn numbered(name: String) -> Arc<dyn Fn(usize) -> String + Send + Sync> {
-    Arc::new(move |worker| format!("{name}-{worker}"))
 }
 
 impl Builder {
@@ -70,14 +66,14 @@ impl Builder {
     /// What the workers' threads are called, with the number of each after it; by default
     /// `mainspring-worker`.
     ///
-    /// Systems cut names off; Linux keeps 15 bytes. A zero byte in it is an error of
-    /// [`build`](Self::build).
+    /// Without zero bytes. Systems cut names off; Linux keeps 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.thread_name = numbered(name.into());
+        self.thread_name = name.into();
         self
     }
 
-    /// The stack of each worker's thread, in bytes; by default what std gives to threads (2 MiB).
+    /// The stack of each worker's thread, in bytes, from 64 KiB; by default what std gives to threads
+    /// (2 MiB).
     ///
     /// The system may give more. Where it gives none of that size, building is an error.
     pub fn stack_size(mut self, bytes: usize) -> Self {
@@ -169,14 +165,13 @@ impl Builder {
     /// not have.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
+        offload::check_name(&self.thread_name).map_err(|bad| BuildError(Why::Setting(bad)))?;
+        check_stack(self.stack_size)?;
         let workers = self.workers.unwrap_or_else(|| {
             available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
         });
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError(Why::Workers(workers)));
-        }
-        if (self.thread_name)(0).contains('\0') {
-            return Err(BuildError(Why::Name));
         }
         let timer_resolution = check_resolution(self.timer_resolution)?;
         let kernel_timers = match timer_resolution < TIMER_RESOLUTION {
@@ -212,7 +207,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("worker_threads", &self.workers)
-            .field("thread_name", &(self.thread_name)(0))
+            .field("thread_name", &self.thread_name)
             .field("stack_size", &self.stack_size)
             .field("hooks", &self.hooks.is_some())
             .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())

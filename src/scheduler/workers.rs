@@ -37,7 +37,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) timer_resolution: Duration,
     pub(crate) kernel_timers: KernelTimers,
-    pub(crate) thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    /// The number of each comes after it.
+    pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: HookSet,
 }
@@ -142,7 +143,8 @@ impl Workers {
             hooks: settings.hooks.clone(),
             seed: driver.random(),
         };
-        let mut builder = thread::Builder::new().name((settings.thread_name)(index));
+        let name = format!("{}-{index}", settings.thread_name);
+        let mut builder = thread::Builder::new().name(name);
         if let Some(size) = settings.stack_size {
             builder = builder.stack_size(size);
         }

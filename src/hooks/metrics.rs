@@ -9,14 +9,16 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// # mainspring::block_on(async {
-/// let handle = mainspring::Handle::current();
-/// let task = mainspring::spawn(mainspring::time::sleep(std::time::Duration::from_secs(60)));
-/// mainspring::yield_now().await;
-/// let metrics = handle.metrics();
-/// assert_eq!((metrics.workers[0].polls, metrics.alive_tasks, metrics.timers), (1, 1, 1));
-/// # task.abort();
-/// # });
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// rt.block_on(async {
+///     let handle = mainspring::Handle::current();
+///     let task = mainspring::spawn(mainspring::time::sleep(std::time::Duration::from_secs(60)));
+///     mainspring::yield_now().await;
+///     let metrics = handle.metrics();
+///     assert_eq!((metrics.workers[0].polls, metrics.alive_tasks, metrics.timers), (1, 1, 1));
+/// #     task.abort();
+/// });
+/// # Ok::<(), mainspring::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

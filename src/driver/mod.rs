@@ -9,7 +9,7 @@
 //! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
 //! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
 //!
-//! The wheel's lock belongs to the thread that made the driver, which takes it at next to no cost; see
+//! The wheel's lock belongs to the thread whose driver it is, which takes it at next to no cost; see
 //! [`Biased`](crate::primitives::Biased). Others pay microseconds now and then.
 //!
 //! # How nobody sleeps through a wake

@@ -236,21 +236,23 @@ impl Driver {
     }
 
     /// Sleeps in the driver in the place of its thread, which is busy, and does what a turn does; `None`
-    /// if that has it, wants it back, or was told of something that it has not come to.
+    /// if somebody has it, or its thread wants it back. Whether it could sleep: where the thread was
+    /// told of something that it has not come to, this is a look only.
     ///
     /// # Errors
     ///
     /// As [`turn`](Self::turn).
-    pub(crate) fn turn_as_guest(&self, wakes: &mut WakeList) -> Option<io::Result<Turned>> {
+    pub(crate) fn turn_as_guest(&self, wakes: &mut WakeList) -> Option<io::Result<bool>> {
         if let Err(forked) = self.check_process() {
             return Some(Err(forked.into()));
         }
         let sleeper = self.poller.try_lock()?;
         // Looked at under the lock: who reclaims says so first, then ends the wait that is going on.
-        if self.reclaimed.load(Ordering::Acquire) || !self.unpark.announce() {
+        if self.reclaimed.load(Ordering::Acquire) {
             return None;
         }
-        Some(self.turn_with(sleeper, Some(self.clock.now()), wakes))
+        let sleeps = self.unpark.announce().then(|| self.clock.now());
+        Some(self.turn_with(sleeper, sleeps, wakes).map(|_| sleeps.is_some()))
     }
 
     /// Gets the poller back from a guest, who comes out of its sleep for that.

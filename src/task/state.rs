@@ -577,9 +577,10 @@ mod tests {
     fn one_reference_too_many_aborts() {
         const NAME: &str = "task::state::tests::one_reference_too_many_aborts";
         const CHILD: &str = "MAINSPRING_TEST_REFERENCES";
-        let add: [(&str, fn(&State)); 3] = [
+        type Add = fn(&State);
+        let add: [(&str, Add); 3] = [
             ("retain", |state| (0..2).for_each(|_| state.retain())),
-            ("stop", |state| drop(state.stop(1))),
+            ("stop", |state| assert_eq!(state.stop(1), Idle::Waits)),
             ("keep", |state| state.keep(1)),
         ];
         if let Some(how) = std::env::var_os(CHILD) {

@@ -239,16 +239,23 @@ impl Driver {
     /// if somebody has it, or its thread wants it back. Whether it could sleep: where the thread was
     /// told of something that it has not come to, this is a look only.
     ///
+    /// Nor does it sleep unless `waits` says so, which is asked when no other can take the [ring](Self::ring)
+    /// any more that was meant for this guest.
+    ///
     /// # Errors
     ///
     /// As [`turn`](Self::turn).
-    pub(crate) fn turn_as_guest(&self, wakes: &mut WakeList) -> Option<io::Result<bool>> {
+    pub(crate) fn turn_as_guest(
+        &self,
+        waits: impl FnOnce() -> bool,
+        wakes: &mut WakeList,
+    ) -> Option<io::Result<bool>> {
         if let Err(forked) = self.check_process() {
             return Some(Err(forked.into()));
         }
         let sleeper = self.poller.try_lock()?;
         // Looked at under the lock: who reclaims says so first, then ends the wait that is going on.
-        if self.reclaimed.load(Ordering::Acquire) {
+        if self.reclaimed.load(Ordering::Acquire) || !waits() {
             return None;
         }
         let sleeps = self.unpark.announce().then(|| self.clock.now());
@@ -502,5 +509,25 @@ impl Driver {
     pub(crate) fn shut_down(&self, wakes: &mut WakeList) {
         self.reactor.shut_down(wakes);
         self.timers.shut_down(wakes);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::primitives::unique_id;
+
+    /// Whoever turned the driver in between has taken the ring, and a sleep would have no end.
+    #[test]
+    fn a_guest_that_was_rung_for_before_it_has_the_poller_does_not_sleep() {
+        let (step, timers) = (Duration::from_millis(1), KernelTimers::Unused);
+        let driver = Driver::new(unique_id(), Clock::real(), step, timers).unwrap();
+        let mut wakes = WakeList::new();
+        driver.ring();
+        let _ = driver.turn(Turn::Look, &mut wakes).unwrap();
+        assert!(driver.turn_as_guest(|| false, &mut wakes).is_none());
+        driver.unpark();
+        let looked = driver.turn_as_guest(|| true, &mut wakes);
+        assert!(!looked.unwrap().unwrap(), "it would not be told of anything again");
     }
 }

@@ -123,7 +123,8 @@ impl Caller {
     #[cold]
     fn sleep_in_driver(&self, wakes: &mut WakeList) -> bool {
         while self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok() {
-            let turned = self.shard().driver.turn_as_guest(wakes);
+            let waits = || self.state.load(Acquire) == IN_DRIVER;
+            let turned = self.shard().driver.turn_as_guest(waits, wakes);
             let _ = self.state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
             wakes.wake_all();
             if !matches!(turned, Some(Ok(true))) {

@@ -3,10 +3,15 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
-use mainspring::{Runtime, spawn, yield_now};
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use mainspring::time::sleep;
+use mainspring::{Runtime, spawn, spawn_pinned, yield_now};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use watchdog::within;
 
 fn runtime(workers: usize) -> Runtime {
     Runtime::builder().worker_threads(workers).build().unwrap()
@@ -106,4 +111,33 @@ fn a_root_does_not_wait_for_a_worker_that_is_stuck() {
     for _ in 0..100 {
         rt.block_on(rt.spawn(async {})).unwrap();
     }
+}
+
+/// Neither the one that finds another there, nor the one that arms its timer while the worker is told of
+/// something, waits for the worker.
+#[test]
+fn all_roots_go_on_beside_a_worker_that_is_stuck() {
+    within(|| {
+        let rt = runtime(1);
+        let ((begin, begun), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+        drop(rt.spawn(async move {
+            begin.send(()).unwrap();
+            released.recv().unwrap();
+        }));
+        begun.recv().unwrap();
+        std::thread::scope(|scope| {
+            let ended = (1..4).map(|root| {
+                let rt = &rt;
+                scope.spawn(move || {
+                    for n in 0..5 {
+                        rt.block_on(async { sleep(Duration::from_millis(n * 7 * root)).await });
+                        let pinned = rt.block_on(async { spawn_pinned(0, || async {}) });
+                        drop(pinned.unwrap());
+                    }
+                })
+            });
+            ended.collect::<Vec<_>>().into_iter().for_each(|root| root.join().unwrap());
+            release.send(()).unwrap();
+        });
+    });
 }

@@ -96,7 +96,7 @@ fn loom_arm_after_a_sleep_as_a_guest() {
                 driver.turn(Turn::Sleep, &mut WakeList::new()).unwrap();
             })
         };
-        driver.turn_with(sleeper, true, &mut WakeList::new()).unwrap();
+        driver.turn_with(sleeper, Some(driver.clock().now()), &mut WakeList::new()).unwrap();
         arm(&driver, SOON);
         own_thread.join().unwrap();
     });

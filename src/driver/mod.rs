@@ -9,7 +9,7 @@
 //! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
 //! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
 //!
-//! The wheel's lock belongs to the thread that made the driver, which takes it at next to no cost; see
+//! The wheel's lock belongs to the thread whose driver it is, which takes it at next to no cost; see
 //! [`Biased`](crate::primitives::Biased). Others pay microseconds now and then.
 //!
 //! # How nobody sleeps through a wake
@@ -236,8 +236,8 @@ impl Driver {
     }
 
     /// Sleeps in the driver in the place of its thread, which is busy, and does what a turn does; `None`
-    /// if that has it, wants it back, or was told of something that it has not come to; or if `announce`
-    /// says so.
+    /// if somebody has it, or its thread wants it back, or `announce` says so. Whether it could sleep: where
+    /// the thread was told of something that it has not come to, this is a look only.
     ///
     /// Who sees what `announce` has left [rings](Self::ring), which ends this sleep and no other: nobody
     /// else waits here from then on.
@@ -249,16 +249,17 @@ impl Driver {
         &self,
         announce: impl FnOnce() -> bool,
         wakes: &mut WakeList,
-    ) -> Option<io::Result<Turned>> {
+    ) -> Option<io::Result<bool>> {
         if let Err(forked) = self.check_process() {
             return Some(Err(forked.into()));
         }
         let sleeper = self.poller.try_lock()?;
         // Looked at under the lock: who reclaims says so first, then ends the wait that is going on.
-        if self.reclaimed.load(Ordering::Acquire) || !announce() || !self.unpark.announce() {
+        if self.reclaimed.load(Ordering::Acquire) || !announce() {
             return None;
         }
-        Some(self.turn_with(sleeper, Some(self.clock.now()), wakes))
+        let sleeps = self.unpark.announce().then(|| self.clock.now());
+        Some(self.turn_with(sleeper, sleeps, wakes).map(|_| sleeps.is_some()))
     }
 
     /// Gets the poller back from a guest, who comes out of its sleep for that.
@@ -508,5 +509,25 @@ impl Driver {
     pub(crate) fn shut_down(&self, wakes: &mut WakeList) {
         self.reactor.shut_down(wakes);
         self.timers.shut_down(wakes);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::primitives::unique_id;
+
+    /// Whoever turned the driver in between has taken the ring, and a sleep would have no end.
+    #[test]
+    fn a_guest_that_was_rung_for_before_it_has_the_poller_does_not_sleep() {
+        let (step, timers) = (Duration::from_millis(1), KernelTimers::Unused);
+        let driver = Driver::new(unique_id(), Clock::real(), step, timers).unwrap();
+        let mut wakes = WakeList::new();
+        driver.ring();
+        let _ = driver.turn(Turn::Look, &mut wakes).unwrap();
+        assert!(driver.turn_as_guest(|| false, &mut wakes).is_none());
+        driver.unpark();
+        let looked = driver.turn_as_guest(|| true, &mut wakes);
+        assert!(!looked.unwrap().unwrap(), "it would not be told of anything again");
     }
 }

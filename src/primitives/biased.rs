@@ -56,7 +56,7 @@ const FEWEST_ALONE: u32 = if cfg!(loom) { 1 } else { 1024 };
 /// process busy with heavy fences.
 const MOST_ALONE: u32 = if cfg!(loom) { 1 } else { 64 * FEWEST_ALONE };
 
-/// A value that its owner, the thread that made it, reaches at less cost than others.
+/// A value that its owner, one thread, reaches at less cost than others.
 ///
 /// Under it, as under any lock of ours, no code of others runs.
 pub(crate) struct Biased<T> {

@@ -83,7 +83,8 @@ impl Registration {
     /// Waits until an attempt in `direction` is worth its system call again.
     ///
     /// `current` is the reactor of the thread that waits. It begins to watch the descriptor if none
-    /// does, or if the one that does belongs to another runtime.
+    /// does, or if the one that does belongs to another runtime, or to another thread of the same one
+    /// where nobody has waited for a while; see [`Bound`].
     ///
     /// # Errors
     ///

@@ -5,7 +5,9 @@
 //! On its own thread, as a rule: the driver that its sockets and timers wait in is that of the first
 //! worker, who looks into it. Only where that worker is in the middle of a poll, and is so still when
 //! the caller has slept for a millisecond, the caller sleeps in the driver in its place, and wakes whom
-//! its events concern; until the worker comes back, and wants to sleep there itself.
+//! its events concern; until the worker comes back, and wants to sleep there itself. Where another
+//! caller sleeps there, or the worker was told of something, which whoever sleeps there would not be
+//! told of again, the caller looks into the driver every few milliseconds instead.
 //!
 //! # How it waits before it sleeps
 //!
@@ -37,6 +39,9 @@ const WOKEN: u32 = 3;
 
 /// A worker that is in the same poll after this time does not see to its driver soon.
 const STUCK_AFTER: Duration = Duration::from_millis(1);
+/// Where the caller cannot sleep in the driver of such a worker it tries again, ever less often; and
+/// after so long for as long as that lasts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
 /// What wakes the thread that waits for its root.
 struct Caller {
@@ -93,8 +98,13 @@ impl Caller {
         }
         // Where nothing runs, or something else by now, the worker is about to see to its driver.
         let is_stuck = || busy_with != 0 && self.shard().running.get() == busy_with;
-        if is_stuck() && (self.park(STUCK_AFTER) || is_stuck() && self.sleep_in_driver(wakes)) {
-            return;
+        let mut pause = STUCK_AFTER;
+        while is_stuck() {
+            if self.park(pause) || is_stuck() && self.sleep_in_driver(wakes) {
+                return;
+            }
+            // Another sleeps there, who may leave, or nobody can.
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
         while !self.park(Duration::MAX) {}
     }
@@ -109,7 +119,7 @@ impl Caller {
         self.take()
     }
 
-    /// Sleeps in the driver of a worker that is busy; whether it was woken before the worker came back.
+    /// Sleeps in the driver of a worker that is busy, for as long as it can; whether it is to poll.
     #[cold]
     fn sleep_in_driver(&self, wakes: &mut WakeList) -> bool {
         let announce = || self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok();
@@ -120,7 +130,7 @@ impl Caller {
             if self.take() {
                 return true;
             }
-            if !matches!(turned, Some(Ok(_))) {
+            if !matches!(turned, Some(Ok(true))) {
                 return false;
             }
         }

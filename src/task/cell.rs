@@ -24,7 +24,7 @@ use std::task::{Context, Poll, Waker};
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
-    /// The owner's part, if the home is owned.
+    /// The owner's part, if the home is owned; if not, that of the thread that polls.
     pub(super) own: Own,
     /// INVARIANT: guarded by the lock of the home's list.
     pub(super) index: UnsafeCell<u32>,

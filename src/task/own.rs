@@ -29,7 +29,7 @@
 //!
 //! # How a wake from elsewhere reaches the owner
 //!
-//! It sets `SCHEDULED` in `State`. Whoever set it hands a [`Notice`](super::Notice), which holds a
+//! It sets `WOKEN` in `State`. Whoever set it hands a [`Notice`](super::Notice), which holds a
 //! reference, to the home. The owner clears the bit when it takes the notice, with an acquire, and
 //! then queues the task unless that is queued. A wake that found the bit set has a notice before it
 //! that is not taken yet, and its news was released by its own read-modify-write of the same word.

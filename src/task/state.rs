@@ -431,8 +431,8 @@ impl State {
         is_last(self.0.fetch_sub(REFERENCE, AcqRel))
     }
 
-    /// What the task is doing, as far as this word says, which does not know of polls; for one who just looks and does nothing on the
-    /// strength of it; `None` if it has ended.
+    /// What the task is doing, as far as this word says, which does not know of polls; for one who just
+    /// looks, and does nothing on the strength of it. `None` if it has ended.
     pub(super) fn look(&self) -> Option<TaskState> {
         match self.0.load(Relaxed) {
             now if now & COMPLETED != 0 => None,

@@ -1,8 +1,15 @@
 //! An embeddable async runtime with executor hooks, and a small HTTP server layered on it.
 //!
-//! A [`LocalRuntime`] runs futures on the thread that made it, `Send` or not. It has an event loop
-//! for sockets, a timer wheel, and a queue of tasks; it starts threads only for work that blocks. A
-//! [`Handle`] reaches it from any thread, and [`hooks`] tell what it does.
+//! There are two runtimes, for the same futures, sockets and timers:
+//!
+//! - A [`Runtime`] has threads of its own, as many as there are CPUs unless told otherwise. Each has a
+//!   queue, an event loop and timers, and takes tasks from the others when it has none. [`block_on`]
+//!   makes one for the time of a future.
+//! - A [`LocalRuntime`] runs futures on the thread that made it, `Send` or not. It starts threads only
+//!   for work that blocks, and a host with a loop of its own can drive it by [turns](LocalRuntime::turn).
+//!
+//! A [`Handle`] reaches either from any thread, and tells what its tasks do; [`hooks`] tell it as it
+//! happens.
 //!
 //! ```
 //! use mainspring::net::{TcpListener, TcpStream};
@@ -33,7 +40,7 @@
 //!
 //! | module | what it has |
 //! |---|---|
-//! | the root | [`LocalRuntime`], its [turns](LocalRuntime::turn) for hosts, [`Handle`], [`spawn`], [`block_on`] |
+//! | the root | [`Runtime`], [`LocalRuntime`], [`Handle`], [`block_on`], [`spawn`], [`spawn_local`], [`spawn_pinned`], [`Metrics`], [`TaskDump`] |
 //! | [`offload`] | [`spawn_blocking`], pools of threads with live limits |
 //! | [`task`] | [`JoinHandle`], its errors, numbers, names and data of tasks, [`task_local!`], [`Executor`](task::Executor) |
 //! | [`time`] | [`sleep`](time::sleep), [`timeout`](time::timeout), [`Instant`](time::Instant) |
@@ -42,7 +49,7 @@
 //! | [`io`] | [`AsyncFd`](io::AsyncFd), for descriptors of others |
 //! | [`sync`] | what tasks coordinate with; it works under any executor |
 //! | [`coop`] | the budget that keeps a busy task from starving others |
-//! | [`hooks`] | what an embedder can watch |
+//! | [`hooks`] | what an embedder can watch: tasks, workers, panics |
 //! | [`sim`] | tests in virtual time, under many seeded orders of events |
 #![cfg_attr(feature = "http", doc = "| [`http`] | the HTTP/1.1 server |")]
 //!
@@ -55,7 +62,7 @@
 //!
 //! - Dropping a future cancels it. What that loses, if anything, is said under *Cancel safety*.
 //! - A panic in a task ends that task, and is told by its [`JoinHandle`]; nothing else notices.
-//! - [`spawn`], [`spawn_local`], [`yield_now`] and [`sleep`](time::sleep) panic outside a runtime,
+//! - [`spawn`], [`spawn_local`], [`spawn_pinned`], [`yield_now`] and [`sleep`](time::sleep) panic outside a runtime,
 //!   with a sentence that names the remedy. The methods of [`Handle`], and I/O, return errors.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 

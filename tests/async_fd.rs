@@ -2,16 +2,15 @@
 #![cfg(not(loom))]
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-#[path = "common/one_thread.rs"]
-mod one_thread;
-
+use flavours::{Flavour, on_every_flavour};
 use futures::poll;
 use mainspring::io::{AsyncFd, WouldBlock};
 use mainspring::{spawn_local, yield_now};
-use one_thread::block_on;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
@@ -22,8 +21,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use watchdog::within;
 
-fn in_runtime<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
-    within(|| block_on(async { test().await }));
+fn in_runtime<F: Future<Output = ()>>(on: Flavour, test: impl FnOnce() -> F + Send + 'static) {
+    within(move || on.block_on(async { test().await }));
 }
 
 fn pair() -> (AsyncFd<UnixStream>, UnixStream) {
@@ -38,9 +37,8 @@ async fn look() {
     mainspring::time::sleep(std::time::Duration::from_millis(2)).await;
 }
 
-#[test]
-fn nothing_is_ready_before_the_kernel_has_said_so() {
-    in_runtime(|| async {
+fn nothing_is_ready_before_the_kernel_has_said_so(on: Flavour) {
+    in_runtime(on, || async {
         let (fd, mut far) = pair();
         let mut readable = pin!(fd.readable());
         assert!(poll!(readable.as_mut()).is_pending());
@@ -52,9 +50,8 @@ fn nothing_is_ready_before_the_kernel_has_said_so() {
     });
 }
 
-#[test]
-fn only_an_attempt_that_would_block_takes_readiness_away() {
-    in_runtime(|| async {
+fn only_an_attempt_that_would_block_takes_readiness_away(on: Flavour) {
+    in_runtime(on, || async {
         let (fd, mut far) = pair();
         far.write_all(b"ab").unwrap();
         let mut buffer = [0; 1];
@@ -77,9 +74,8 @@ fn only_an_attempt_that_would_block_takes_readiness_away() {
     });
 }
 
-#[test]
-fn an_event_after_the_guard_is_not_taken_away_by_it() {
-    in_runtime(|| async {
+fn an_event_after_the_guard_is_not_taken_away_by_it(on: Flavour) {
+    in_runtime(on, || async {
         let (fd, mut far) = pair();
         far.write_all(b"a").unwrap();
         let mut old = fd.readable().await.unwrap();
@@ -94,7 +90,7 @@ fn an_event_after_the_guard_is_not_taken_away_by_it() {
 
 #[test]
 fn a_pipe_that_is_full_waits_for_room() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let (fd, mut far) = pair();
         let fd = Rc::new(fd);
         let written = Rc::new(Cell::new(0));
@@ -118,7 +114,7 @@ fn a_pipe_that_is_full_waits_for_room() {
 
 #[test]
 fn several_wait_and_all_are_told() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let (fd, mut far) = pair();
         let fd = Rc::new(fd);
         let waiting: Vec<_> = (0..3)
@@ -138,9 +134,8 @@ fn several_wait_and_all_are_told() {
     });
 }
 
-#[test]
-fn the_end_is_told_and_the_descriptor_comes_back() {
-    in_runtime(|| async {
+fn the_end_is_told_and_the_descriptor_comes_back(on: Flavour) {
+    in_runtime(on, || async {
         let (fd, far) = pair();
         drop(far);
         assert_eq!(fd.read_with(|mut fd| fd.read(&mut [0; 8])).await.unwrap(), 0);
@@ -149,16 +144,15 @@ fn the_end_is_told_and_the_descriptor_comes_back() {
     });
 }
 
-#[test]
-fn it_goes_on_in_another_runtime() {
-    within(|| {
+fn it_goes_on_in_another_runtime(on: Flavour) {
+    within(move || {
         let (fd, mut far) = pair();
-        block_on(async {
+        on.block_on(async {
             let mut readable = pin!(fd.readable());
             assert!(poll!(readable.as_mut()).is_pending());
         });
         far.write_all(b"x").unwrap();
-        block_on(async { drop(fd.readable().await.unwrap()) });
+        on.block_on(async { drop(fd.readable().await.unwrap()) });
     });
 }
 
@@ -166,7 +160,7 @@ fn it_goes_on_in_another_runtime() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_descriptor_is_watched_once_and_a_copy_beside_it() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let (fd, mut far) = pair();
         let mut first = pin!(fd.readable());
         assert!(poll!(first.as_mut()).is_pending());
@@ -187,7 +181,7 @@ fn a_descriptor_is_watched_once_and_a_copy_beside_it() {
 #[test]
 #[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 fn what_cannot_be_watched_is_an_error() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let file = AsyncFd::new(std::os::fd::OwnedFd::from(
             std::fs::File::open("/proc/self/exe").unwrap(),
         ));
@@ -203,4 +197,12 @@ fn without_a_runtime_nobody_can_wait() {
         let polled = pin!(fd.readable()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Err(_))), "no runtime runs here");
     });
+}
+
+on_every_flavour! {
+    nothing_is_ready_before_the_kernel_has_said_so,
+    only_an_attempt_that_would_block_takes_readiness_away,
+    an_event_after_the_guard_is_not_taken_away_by_it,
+    the_end_is_told_and_the_descriptor_comes_back,
+    it_goes_on_in_another_runtime,
 }

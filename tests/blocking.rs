@@ -3,11 +3,14 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/pool.rs"]
 mod pool;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::hooks::{Finish, Hooks, TaskInfo, TaskKind};
 use mainspring::offload::with_signals_unblocked;
 use mainspring::task::{self, Busy, JoinError};
@@ -106,10 +109,9 @@ fn what_a_closure_may_not_do_is_refused_with_a_sentence() {
     });
 }
 
-#[test]
-fn panics_and_aborts_are_told_as_those_of_tasks() {
-    within(|| {
-        let rt = runtime(1, 8);
+fn panics_and_aborts_are_told_as_those_of_tasks(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 8);
         let handle = rt.handle();
         let held = occupy(&handle);
         let ran = Arc::new(AtomicUsize::new(0));
@@ -128,10 +130,9 @@ fn panics_and_aborts_are_told_as_those_of_tasks() {
     });
 }
 
-#[test]
-fn try_spawn_blocking_gives_the_closure_back_when_full() {
-    within(|| {
-        let rt = runtime(1, 2);
+fn try_spawn_blocking_gives_the_closure_back_when_full(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 2);
         let handle = rt.handle();
         let held = occupy(&handle);
         let queued: Vec<_> = (0..2).map(|n| handle.try_spawn_blocking(move || n)).collect();
@@ -148,10 +149,9 @@ fn try_spawn_blocking_gives_the_closure_back_when_full() {
     });
 }
 
-#[test]
-fn where_the_queue_is_full_closures_wait_in_their_handles_in_order() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn where_the_queue_is_full_closures_wait_in_their_handles_in_order(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let handle = rt.handle();
         let limits = handle.blocking();
         let held = occupy(&handle);
@@ -174,10 +174,9 @@ fn where_the_queue_is_full_closures_wait_in_their_handles_in_order() {
     });
 }
 
-#[test]
-fn dropping_or_aborting_a_handle_without_a_place_drops_the_closure_at_once() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn dropping_or_aborting_a_handle_without_a_place_drops_the_closure_at_once(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let handle = rt.handle();
         let held = occupy(&handle);
         let alive = Arc::new(());
@@ -206,10 +205,9 @@ fn dropping_or_aborting_a_handle_without_a_place_drops_the_closure_at_once() {
     });
 }
 
-#[test]
-fn no_memory_is_kept_for_handles_that_did_not_get_a_place() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn no_memory_is_kept_for_handles_that_did_not_get_a_place(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let handle = rt.handle();
         let held = occupy(&handle);
         let placed = handle.spawn_blocking(|| ());
@@ -225,10 +223,9 @@ fn no_memory_is_kept_for_handles_that_did_not_get_a_place() {
     });
 }
 
-#[test]
-fn a_higher_limit_helps_at_once_and_a_lower_one_as_closures_end() {
-    within(|| {
-        let rt = runtime(1, 64);
+fn a_higher_limit_helps_at_once_and_a_lower_one_as_closures_end(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 64);
         let handle = rt.handle();
         let limits = handle.blocking();
         let (releases, closures): (Vec<_>, Vec<_>) = (0..6).map(|_| held()).unzip();
@@ -254,10 +251,9 @@ fn a_higher_limit_helps_at_once_and_a_lower_one_as_closures_end() {
     });
 }
 
-#[test]
-fn the_queue_can_be_made_longer_and_shorter() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn the_queue_can_be_made_longer_and_shorter(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let handle = rt.handle();
         let limits = handle.blocking();
         let held = occupy(&handle);
@@ -346,10 +342,9 @@ fn hooks_hear_of_closures() {
     });
 }
 
-#[test]
-fn sixty_four_long_closures_run_side_by_side() {
-    within(|| {
-        let rt = runtime(64, 1024);
+fn sixty_four_long_closures_run_side_by_side(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(64, 1024);
         let barrier = Arc::new(std::sync::Barrier::new(64));
         rt.block_on(async {
             let tasks: Vec<_> = (0..64)
@@ -367,10 +362,9 @@ fn sixty_four_long_closures_run_side_by_side() {
     });
 }
 
-#[test]
-fn signals_of_the_process_do_not_come_to_threads_of_the_pool() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn signals_of_the_process_do_not_come_to_threads_of_the_pool(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let status = rt.block_on(async {
             spawn_blocking(|| std::fs::read_to_string("/proc/thread-self/status")).await.unwrap()
         });
@@ -393,14 +387,13 @@ fn signals_of_the_process_do_not_come_to_threads_of_the_pool() {
     });
 }
 
-#[test]
-fn a_process_hears_signals_if_it_is_started_so() {
-    within(|| {
+fn a_process_hears_signals_if_it_is_started_so(on: Flavour) {
+    within(move || {
         let status = || {
             let shown = Command::new("grep").args(["SigBlk", "/proc/self/status"]).output();
             shown.map(|shown| String::from_utf8_lossy(&shown.stdout).into_owned())
         };
-        let rt = runtime(1, 1);
+        let rt = on.with_pool(1, 1);
         let seen = rt.block_on(async {
             let task = spawn_blocking(move || [with_signals_unblocked(status), status()]);
             task.await.unwrap()
@@ -439,4 +432,17 @@ fn nothing_of_a_runtime_stays_behind_when_its_threads_have_ended() {
         drop(limits);
         until(|| Arc::strong_count(&log) == 1);
     });
+}
+
+on_every_flavour! {
+    panics_and_aborts_are_told_as_those_of_tasks,
+    try_spawn_blocking_gives_the_closure_back_when_full,
+    where_the_queue_is_full_closures_wait_in_their_handles_in_order,
+    dropping_or_aborting_a_handle_without_a_place_drops_the_closure_at_once,
+    no_memory_is_kept_for_handles_that_did_not_get_a_place,
+    a_higher_limit_helps_at_once_and_a_lower_one_as_closures_end,
+    the_queue_can_be_made_longer_and_shorter,
+    sixty_four_long_closures_run_side_by_side,
+    signals_of_the_process_do_not_come_to_threads_of_the_pool,
+    a_process_hears_signals_if_it_is_started_so,
 }

@@ -1,17 +1,19 @@
 //! The blocking ends of channels, beside a runtime.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::sync::{mpsc, oneshot};
-use mainspring::{block_on, spawn, spawn_blocking};
+use mainspring::{spawn, spawn_blocking};
 use std::thread;
 use watchdog::within;
 
-#[test]
-fn threads_and_closures_block_where_tasks_wait() {
-    within(|| {
+fn threads_and_closures_block_where_tasks_wait(on: Flavour) {
+    within(move || {
         let (requests, mut inbox) = mpsc::channel::<(u32, oneshot::Sender<u32>)>(2);
         let clients: Vec<_> = (0..3)
             .map(|me| {
@@ -26,7 +28,7 @@ fn threads_and_closures_block_where_tasks_wait() {
             })
             .collect();
         drop(requests);
-        let served = block_on(async {
+        let served = on.block_on(async {
             let (work, mut working) = mpsc::channel::<(u32, oneshot::Sender<u32>)>(1);
             // A closure has no budget that could run out.
             let doubling = spawn_blocking(move || {
@@ -50,10 +52,9 @@ fn threads_and_closures_block_where_tasks_wait() {
     });
 }
 
-#[test]
-fn a_task_and_the_root_are_not_blocked() {
-    within(|| {
-        block_on(async {
+fn a_task_and_the_root_are_not_blocked(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (sender, mut receiver) = mpsc::channel(1);
             let refused = spawn(async move { sender.blocking_send(1) }).await;
             assert!(refused.unwrap_err().is_panic());
@@ -65,4 +66,9 @@ fn a_task_and_the_root_are_not_blocked() {
             assert_eq!(receiver.recv().await, None);
         });
     });
+}
+
+on_every_flavour! {
+    threads_and_closures_block_where_tasks_wait,
+    a_task_and_the_root_are_not_blocked,
 }

@@ -3,11 +3,14 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/pool.rs"]
 mod pool;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::LocalRuntime;
 use mainspring::task::Busy;
 use pool::{counts, held, occupy, runtime, until};
@@ -18,10 +21,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use watchdog::within;
 
-#[test]
-fn the_end_cancels_what_is_queued_or_waits_and_waits_for_what_runs() {
-    within(|| {
-        let rt = runtime(1, 1);
+fn the_end_cancels_what_is_queued_or_waits_and_waits_for_what_runs(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 1);
         let handle = rt.handle();
         let (entered, inside) = mpsc::channel();
         let running = handle.spawn_blocking(move || {
@@ -61,10 +63,9 @@ fn a_task_that_ends_with_the_runtime_frees_the_closure_that_waits_for_it() {
     });
 }
 
-#[test]
-fn a_stuck_closure_is_left_behind_and_counted() {
-    within(|| {
-        let rt = runtime(2, 8);
+fn a_stuck_closure_is_left_behind_and_counted(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(2, 8);
         let handle = rt.handle();
         let held = occupy(&handle);
         let before = Instant::now();
@@ -79,8 +80,17 @@ fn a_stuck_closure_is_left_behind_and_counted() {
 
 #[test]
 fn dropping_a_runtime_waits_five_seconds_for_a_stuck_closure() {
-    within(|| {
-        let rt = runtime(2, 8);
+    waits_five_seconds(Flavour::LOCAL);
+}
+
+#[test]
+fn dropping_one_of_several_workers_waits_as_long() {
+    waits_five_seconds(Flavour::TWO_WORKERS);
+}
+
+fn waits_five_seconds(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(2, 8);
         let handle = rt.handle();
         let held = occupy(&handle);
         let before = Instant::now();
@@ -91,10 +101,9 @@ fn dropping_a_runtime_waits_five_seconds_for_a_stuck_closure() {
     });
 }
 
-#[test]
-fn a_full_pool_of_stuck_closures_holds_nobody_up() {
-    within(|| {
-        let rt = runtime(3, 3);
+fn a_full_pool_of_stuck_closures_holds_nobody_up(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(3, 3);
         let handle = rt.handle();
         let limits = handle.blocking();
         let (releases, stuck): (Vec<_>, Vec<_>) = (0..3).map(|_| held()).unzip();
@@ -135,10 +144,9 @@ impl Drop for Thorn {
     }
 }
 
-#[test]
-fn drops_that_panic_cost_no_thread_and_no_answer() {
-    within(|| {
-        let rt = runtime(1, 8);
+fn drops_that_panic_cost_no_thread_and_no_answer(on: Flavour) {
+    within(move || {
+        let rt = on.with_pool(1, 8);
         let handle = rt.handle();
         let limits = handle.blocking();
         let drops = Arc::new(AtomicUsize::new(0));
@@ -303,4 +311,11 @@ mod refused_threads {
         println!("as many as were wanted");
         drop(release);
     }
+}
+
+on_every_flavour! {
+    the_end_cancels_what_is_queued_or_waits_and_waits_for_what_runs,
+    a_stuck_closure_is_left_behind_and_counted,
+    a_full_pool_of_stuck_closures_holds_nobody_up,
+    drops_that_panic_cost_no_thread_and_no_answer,
 }

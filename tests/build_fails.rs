@@ -10,8 +10,10 @@ mod watchdog;
 
 use child::alone;
 use counting::{Counting, bytes};
-use mainspring::{Builder, Runtime};
+use mainspring::hooks::Hooks;
+use mainspring::{Builder, Runtime, spawn, spawn_pinned};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use watchdog::within;
@@ -50,6 +52,18 @@ fn leaves_nothing(fail: impl Fn()) {
     }
 }
 
+/// So large that there is room for a few only.
+const STACK: u64 = 512 << 20;
+
+/// Lets this process have so many more bytes than it has.
+fn limit_memory(more: u64) {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split_whitespace().next().unwrap().parse().unwrap();
+    let used = pages * rustix::param::page_size() as u64;
+    let limit = getrlimit(Resource::As);
+    setrlimit(Resource::As, Rlimit { current: Some(used + more), ..limit }).unwrap();
+}
+
 #[track_caller]
 fn fails(builder: &Builder, says: &str) {
     let error = builder.clone().build().map(drop).unwrap_err();
@@ -71,17 +85,38 @@ fn there_are_no_threads() {
 fn there_are_not_threads_enough() {
     within(|| {
         alone("there_are_not_threads_enough", || {
-            let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-            let pages: u64 = status.split_whitespace().next().unwrap().parse().unwrap();
-            let used = pages * rustix::param::page_size() as u64;
             // Room for three stacks of this size, or four.
-            const STACK: u64 = 512 << 20;
-            let limit = getrlimit(Resource::As);
-            setrlimit(Resource::As, Rlimit { current: Some(used + 4 * STACK), ..limit }).unwrap();
+            limit_memory(4 * STACK);
             let builder = Runtime::builder().stack_size(STACK as usize);
             let many = builder.clone().worker_threads(8);
             leaves_nothing(|| fails(&many, "no thread"));
             drop(builder.worker_threads(2).build().unwrap());
+        });
+    });
+}
+
+/// A worker that has begun gives something to one that never does.
+#[test]
+fn what_is_left_for_a_worker_without_a_thread_is_dropped() {
+    struct Leaves(Arc<()>);
+    impl Hooks for Leaves {
+        fn on_worker_start(&self, _worker: usize) {
+            let (here, there) = (Arc::clone(&self.0), Arc::clone(&self.0));
+            drop(spawn(async move { drop(here) }));
+            drop(spawn_pinned(7, || async move { drop(there) }).unwrap());
+        }
+    }
+    within(|| {
+        alone("what_is_left_for_a_worker_without_a_thread_is_dropped", || {
+            limit_memory(4 * STACK);
+            let kept = Arc::new(());
+            let builder = Runtime::builder().stack_size(STACK as usize).worker_threads(8);
+            let builder = builder.hooks(Arc::new(Leaves(Arc::clone(&kept))));
+            (0..20).for_each(|_| fails(&builder, "no thread"));
+            drop(builder);
+            while Arc::strong_count(&kept) > 1 {
+                thread::sleep(Duration::from_millis(1));
+            }
         });
     });
 }
@@ -116,7 +151,23 @@ fn settings_are_out_of_their_bounds() {
     let says = |builder: Builder| builder.build().map(drop).unwrap_err().to_string();
     assert!(says(Runtime::builder().worker_threads(0)).contains("from 1 to 1024"));
     assert!(says(Runtime::builder().worker_threads(1025)).contains("1025"));
+    assert!(says(Runtime::builder().thread_name("a\0b")).contains("zero byte"));
     assert!(says(Runtime::builder().timer_resolution(Duration::ZERO)).contains("timer_resolution"));
+    assert!(says(Runtime::builder().thread_name("a\0b")).contains("zero byte"));
+    assert!(says(Runtime::builder().stack_size(0)).contains("stack_size is 0"));
+    assert!(says(Runtime::builder().stack_size((64 << 10) - 1)).contains("65536"));
+    assert!(says(Runtime::builder().stack_size(usize::MAX)).contains("no thread"));
     assert!(says(Runtime::builder().blocking_threads(0)).contains("setting"));
     assert!(says(Runtime::builder().blocking_queue(0)).contains("setting"));
+}
+
+#[test]
+fn the_smallest_stack_holds_a_worker() {
+    within(|| {
+        let rt = Runtime::builder().worker_threads(2).stack_size(64 << 10).build().unwrap();
+        rt.block_on(async {
+            mainspring::spawn(mainspring::time::sleep(Duration::from_millis(1))).await.unwrap();
+            assert!(mainspring::spawn(async { panic!("on purpose") }).await.is_err());
+        });
+    });
 }

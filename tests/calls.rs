@@ -3,12 +3,15 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Any, Flavour, on_every_flavour};
 use futures::StreamExt;
 use futures::channel::mpsc;
 use mainspring::net::{TcpListener, TcpStream};
@@ -28,10 +31,9 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-#[test]
-fn calls_come_in_the_order_in_which_they_were_asked_for() {
-    within(|| {
-        let rt = LocalRuntime::builder().build().unwrap();
+fn calls_come_in_the_order_in_which_they_were_asked_for(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let handle = rt.handle();
         let (tx, rx) = mpsc::unbounded();
         let call = |n: u32| {
@@ -104,10 +106,9 @@ fn a_call_runs_on_the_thread_of_the_runtime_and_finds_it() {
     });
 }
 
-#[test]
-fn a_call_is_nobodys_child() {
-    within(|| {
-        block_on(async {
+fn a_call_is_nobodys_child(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let asks = Builder::new().data(7u32).spawn(async {
                 let (tx, rx) = mpsc::unbounded();
                 let handle = Handle::current();
@@ -148,10 +149,9 @@ fn calls_at_moments_come_in_their_order_and_never_early() {
     });
 }
 
-#[test]
-fn a_call_wakes_a_runtime_that_sleeps() {
-    within(|| {
-        let rt = LocalRuntime::builder().build().unwrap();
+fn a_call_wakes_a_runtime_that_sleeps(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let handle = rt.handle();
         let (tx, mut rx) = mpsc::unbounded();
         let other = thread::spawn(move || {
@@ -178,10 +178,9 @@ fn a_call_wakes_a_runtime_that_sleeps() {
     });
 }
 
-#[test]
-fn panics_end_the_call_alone() {
-    within(|| {
-        block_on(async {
+fn panics_end_the_call_alone(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let handle = Handle::current();
             let (tx, mut rx) = mpsc::unbounded::<u32>();
             let soon = handle.call_soon(|| panic!("in a call"));
@@ -287,14 +286,13 @@ fn closures_whose_drop_panics_or_calls_again_do_not_hold_up_the_end() {
 }
 
 /// Exactly one of the call and its cancelling comes about, whatever the timing.
-#[test]
-fn cancel_against_call() {
-    within(|| {
+fn cancel_against_call(on: Flavour) {
+    within(move || {
         const ROUNDS: usize = 2_000;
         let (handles, rounds) = std::sync::mpsc::channel();
         let (stop, mut stopped) = mpsc::unbounded::<()>();
         let runs = thread::spawn(move || {
-            let rt = LocalRuntime::builder().build().unwrap();
+            let rt = on.runtime();
             handles.send(rt.handle()).unwrap();
             rt.block_on(stopped.next());
             rt.live_tasks()
@@ -348,11 +346,10 @@ fn cancel_against_call() {
 }
 
 /// None is lost and none made twice, from several threads, while the runtime ends.
-#[test]
-fn calls_against_the_end_of_the_runtime() {
-    within(|| {
+fn calls_against_the_end_of_the_runtime(on: Flavour) {
+    within(move || {
         for round in 0..30 {
-            let rt = LocalRuntime::builder().build().unwrap();
+            let rt = on.runtime();
             let handle = rt.handle();
             let made = Arc::new(AtomicUsize::new(0));
             let threads: Vec<_> = (0..3)
@@ -405,13 +402,11 @@ fn a_runtime_that_is_entered_is_found() {
     });
 }
 
-#[test]
-fn guards_may_be_dropped_in_any_order_and_by_unwinding() {
-    within(|| {
-        let (a, b) =
-            (LocalRuntime::builder().build().unwrap(), LocalRuntime::builder().build().unwrap());
+fn guards_may_be_dropped_in_any_order_and_by_unwinding(on: Flavour) {
+    within(move || {
+        let (a, b) = (on.runtime(), on.runtime());
         let here = || format!("{:?}", Handle::try_current());
-        let name = |rt: &LocalRuntime| format!("{:?}", Ok::<_, NoRuntime>(rt.handle()));
+        let name = |rt: &Any| format!("{:?}", Ok::<_, NoRuntime>(rt.handle()));
         let none = here();
         let first = a.handle().enter();
         let second = b.handle().enter();
@@ -508,10 +503,9 @@ fn a_guard_that_leaves_the_runtime_does_not_hide_wakes_from_the_host() {
     });
 }
 
-#[test]
-fn a_runtime_that_has_ended_answers_those_who_enter_it() {
-    within(|| {
-        let rt = LocalRuntime::builder().build().unwrap();
+fn a_runtime_that_has_ended_answers_those_who_enter_it(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let handle = rt.handle();
         let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -541,4 +535,15 @@ fn a_runtime_that_has_ended_answers_those_who_enter_it() {
         let outcome = std::pin::Pin::new(&mut cancelled).poll(&mut cx);
         assert!(matches!(outcome, std::task::Poll::Ready(Err(error)) if error.is_cancelled()));
     });
+}
+
+on_every_flavour! {
+    calls_come_in_the_order_in_which_they_were_asked_for,
+    a_call_is_nobodys_child,
+    a_call_wakes_a_runtime_that_sleeps,
+    panics_end_the_call_alone,
+    cancel_against_call,
+    calls_against_the_end_of_the_runtime,
+    guards_may_be_dropped_in_any_order_and_by_unwinding,
+    a_runtime_that_has_ended_answers_those_who_enter_it,
 }

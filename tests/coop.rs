@@ -1,12 +1,15 @@
 //! A task that always has something to do yields when its budget is spent.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::coop::{BUDGET, consume_budget, unconstrained};
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
@@ -97,10 +100,9 @@ fn unconstrained_does_not_yield() {
     });
 }
 
-#[test]
-fn an_operation_that_waits_costs_nothing() {
-    within(|| {
-        block_on(async {
+fn an_operation_that_waits_costs_nothing(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             spawn(async {
                 // Polled by hand within one poll of the task: none of these makes progress.
                 let mut waiting = Box::pin(sleep(Duration::from_secs(3600)));
@@ -192,10 +194,9 @@ fn a_listener_that_always_has_connections_counts() {
     });
 }
 
-#[test]
-fn a_time_out_fires_over_a_future_that_never_stops() {
-    within(|| {
-        block_on(async {
+fn a_time_out_fires_over_a_future_that_never_stops(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let endless = async {
                 loop {
                     consume_budget().await;
@@ -238,4 +239,9 @@ fn without_a_runtime_there_is_no_budget() {
         });
         assert_eq!(polls, 1);
     });
+}
+
+on_every_flavour! {
+    an_operation_that_waits_costs_nothing,
+    a_time_out_fires_over_a_future_that_never_stops,
 }

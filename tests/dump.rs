@@ -336,3 +336,37 @@ fn thousands_come_and_go_while_another_thread_dumps() {
         assert!(*most.lock().unwrap() <= 100);
     });
 }
+
+#[test]
+fn the_tasks_of_several_workers_are_told_with_theirs() {
+    within(|| {
+        let rt = mainspring::Runtime::builder().worker_threads(2).build().unwrap();
+        let entered = rt.enter();
+        let stays = mainspring::spawn_pinned(1, std::future::pending::<()>).unwrap();
+        let outside = mainspring::spawn(std::future::pending::<()>());
+        drop(entered);
+        let (tell, told) = std::sync::mpsc::channel();
+        let handle = rt.handle();
+        let (go, gone) = std::sync::mpsc::channel();
+        let inside = rt.spawn(async move {
+            let child = spawn(std::future::pending::<()>());
+            let all = handle.dump_tasks();
+            tell.send((all, child.id())).unwrap();
+            gone.recv().unwrap();
+            child.abort();
+        });
+        let (all, child) = told.recv().unwrap();
+        let of = |id| all.iter().find(|task| task.info.id == id).unwrap().clone();
+        assert_eq!((of(stays.id()).info.kind, of(stays.id()).worker), (TaskKind::Pinned, Some(1)));
+        assert_eq!((of(outside.id()).info.kind, of(outside.id()).worker), (TaskKind::Send, None));
+        assert_eq!((of(inside.id()).state, of(inside.id()).polls), (TaskState::Running, 1));
+        assert!(of(child).worker.is_some());
+        assert_eq!(all.len(), 4);
+        // From another thread, while the worker is in the middle of a poll.
+        let again = rt.handle().dump_tasks();
+        let running = again.iter().filter(|task| task.state == TaskState::Running);
+        assert_eq!(running.map(|task| task.info.id).collect::<Vec<_>>(), [inside.id()]);
+        go.send(()).unwrap();
+        assert!(inside.wait_blocking(Duration::MAX).unwrap().is_ok());
+    });
+}

@@ -207,7 +207,7 @@ impl Wave {
                 1 => self.aborts.send(task.abort_handle()).unwrap(),
                 _ => {}
             }
-            if share % 5 == 0 {
+            if share.is_multiple_of(5) {
                 drop(task);
                 continue;
             }
@@ -237,7 +237,10 @@ impl Wave {
             let [finished, dropped, joined, cancelled] = fate.to_le_bytes();
             assert_eq!(dropped, 1, "drops of task {number}");
             assert!(finished <= 1, "task {number} ended {finished} times");
-            assert!(joined == u8::from((number / SPAWNERS) % 5 != 0), "{number}: {joined}");
+            assert!(
+                joined == u8::from(!(number / SPAWNERS).is_multiple_of(5)),
+                "{number}: {joined}"
+            );
             assert_eq!(finished + cancelled, joined.max(finished), "task {number}: {fate:x}");
             match finished {
                 1 => outcomes.finished += 1,

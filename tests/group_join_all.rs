@@ -1,12 +1,15 @@
 //! `join_all` and `try_join_all`: order, what a drop drops, and that a poll costs what was woken.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt, stream};
 use mainspring::group::{join_all, try_join_all};
@@ -274,9 +277,8 @@ fn groups_nest_and_mix_with_the_combinators_of_others() {
     });
 }
 
-#[test]
-fn a_panic_is_the_callers() {
-    block_on(async {
+fn a_panic_is_the_callers(on: Flavour) {
+    on.block_on(async {
         let all = join_all([true, false].map(|panics| async move {
             assert!(!panics, "one of them");
             pending::<()>().await;
@@ -302,9 +304,8 @@ fn it_is_send_where_the_futures_are() {
 }
 
 /// Wakes that come from other threads, in the middle of polls.
-#[test]
-fn wakes_of_many_threads_are_not_lost() {
-    within(|| {
+fn wakes_of_many_threads_are_not_lost(on: Flavour) {
+    within(move || {
         const COUNT: usize = 300;
         for round in 0..20 {
             let (senders, receivers): (Vec<_>, Vec<_>) =
@@ -320,11 +321,16 @@ fn wakes_of_many_threads_are_not_lost() {
                     }
                 })
             });
-            let outputs = block_on(join_all(receivers));
+            let outputs = on.block_on(join_all(receivers));
             assert!(outputs.into_iter().map(Result::unwrap).eq(0..COUNT));
             for thread in threads {
                 thread.join().unwrap();
             }
         }
     });
+}
+
+on_every_flavour! {
+    a_panic_is_the_callers,
+    wakes_of_many_threads_are_not_lost,
 }

@@ -1,12 +1,15 @@
 //! `JoinSet`: outcomes in the order of their ends, none lost, and what becomes of those left behind.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::{FutureExt, StreamExt, stream::FusedStream};
 use mainspring::group::JoinSet;
 use mainspring::time::{Instant, sleep, timeout};
@@ -73,9 +76,8 @@ fn outcomes_come_in_the_order_of_the_ends() {
     });
 }
 
-#[test]
-fn ids_tell_whose_the_outcome_is() {
-    block_on(async {
+fn ids_tell_whose_the_outcome_is(on: Flavour) {
+    on.block_on(async {
         let mut set = JoinSet::new();
         let one = set.spawn(async { 1 }).id();
         let two = set.spawn(async { panic!("two") }).id();
@@ -254,9 +256,8 @@ fn it_is_a_stream_that_can_be_gone_on_with() {
     });
 }
 
-#[test]
-fn tasks_made_elsewhere_are_taken_in() {
-    block_on(async {
+fn tasks_made_elsewhere_are_taken_in(on: Flavour) {
+    on.block_on(async {
         let mut set = JoinSet::new();
         let over = spawn(async { "over".to_string() });
         while !over.is_finished() {
@@ -275,9 +276,8 @@ fn tasks_made_elsewhere_are_taken_in() {
     });
 }
 
-#[test]
-fn a_key_that_is_used_again_gives_no_false_outcome() {
-    block_on(async {
+fn a_key_that_is_used_again_gives_no_false_outcome(on: Flavour) {
+    on.block_on(async {
         let mut set = JoinSet::new();
         for _ in 0..100 {
             set.spawn(async { 1 });
@@ -291,11 +291,10 @@ fn a_key_that_is_used_again_gives_no_false_outcome() {
 }
 
 /// A poll looks at what has ended, not at everybody.
-#[test]
-fn a_hundred_thousand_tasks() {
-    within(|| {
+fn a_hundred_thousand_tasks(on: Flavour) {
+    within(move || {
         const COUNT: u64 = 100_000;
-        block_on(async {
+        on.block_on(async {
             let mut set = JoinSet::new();
             for n in 0..COUNT {
                 set.spawn(async move {
@@ -335,9 +334,8 @@ fn outcomes_that_are_there_count_in_the_budget() {
     });
 }
 
-#[test]
-fn polls_elsewhere_move_the_waker_and_a_set_that_is_gone_keeps_none() {
-    block_on(async {
+fn polls_elsewhere_move_the_waker_and_a_set_that_is_gone_keeps_none(on: Flavour) {
+    on.block_on(async {
         let mut set = JoinSet::new();
         set.spawn(pending::<()>());
         struct Flag;
@@ -376,9 +374,8 @@ fn outside_a_runtime_it_says_what_to_do() {
     assert!(matches!(polled, Poll::Ready(None)));
 }
 
-#[test]
-fn poll_functions_can_use_it() {
-    block_on(async {
+fn poll_functions_can_use_it(on: Flavour) {
+    on.block_on(async {
         let mut set: JoinSet<u64> = [1].map(after).into_iter().collect();
         let start = Instant::now();
         let outcome = poll_fn(|cx| set.poll_join_next(cx)).await;
@@ -415,4 +412,13 @@ fn each_outcome_once_from_many_threads() {
             assert!(seen.iter().all(|times| *times == 1));
         });
     });
+}
+
+on_every_flavour! {
+    ids_tell_whose_the_outcome_is,
+    tasks_made_elsewhere_are_taken_in,
+    a_key_that_is_used_again_gives_no_false_outcome,
+    a_hundred_thousand_tasks,
+    polls_elsewhere_move_the_waker_and_a_set_that_is_gone_keeps_none,
+    poll_functions_can_use_it,
 }

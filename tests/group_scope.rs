@@ -1,6 +1,8 @@
 //! `TaskScope`: the ways in which it ends, and that no failure is lost.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/scopes.rs"]
 mod scopes;
 #[path = "common/watchdog.rs"]
@@ -9,6 +11,7 @@ mod watchdog;
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::FutureExt;
 use mainspring::group::{ChildError, Failure, Scope, TaskScope};
 use mainspring::sync::CancelToken;
@@ -250,8 +253,7 @@ fn drops_that_panic_are_failures_and_never_end_the_process() {
     });
 }
 
-#[test]
-fn a_poll_and_the_drop_after_it_may_both_panic() {
+fn a_poll_and_the_drop_after_it_may_both_panic(on: Flavour) {
     struct Both;
     impl Future for Both {
         type Output = Result<(), &'static str>;
@@ -267,7 +269,7 @@ fn a_poll_and_the_drop_after_it_may_both_panic() {
             panic!("dropped")
         }
     }
-    block_on(async {
+    on.block_on(async {
         let outcome: Outcome<()> = TaskScope::new()
             .run(async |scope| {
                 scope.spawn(Both);
@@ -283,10 +285,9 @@ fn a_poll_and_the_drop_after_it_may_both_panic() {
     });
 }
 
-#[test]
-fn closures_that_fail_after_the_first_are_told_of_as_others() {
-    within(|| {
-        block_on(async {
+fn closures_that_fail_after_the_first_are_told_of_as_others(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (begun, begins) = mpsc::channel();
             let outcome: Outcome<()> = TaskScope::new()
                 .run(async |scope: Scope<_>| {
@@ -565,4 +566,9 @@ fn children_spawn_siblings() {
         outcome.unwrap();
         assert_eq!(count.get(), 63);
     });
+}
+
+on_every_flavour! {
+    a_poll_and_the_drop_after_it_may_both_panic,
+    closures_that_fail_after_the_first_are_told_of_as_others,
 }

@@ -1,6 +1,8 @@
 //! `TaskScope`: many children, many threads, and what surrounds a scope.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/scopes.rs"]
 mod scopes;
 #[path = "common/watchdog.rs"]
@@ -9,6 +11,7 @@ mod watchdog;
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::group::{ChildError, Failure, JoinSet, Scope, TaskScope, join_all};
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::time::{sleep, timeout};
@@ -63,10 +66,9 @@ fn a_hundred_thousand_children() {
     });
 }
 
-#[test]
-fn a_scope_that_lives_long_keeps_nothing_of_children_that_ended() {
+fn a_scope_that_lives_long_keeps_nothing_of_children_that_ended(on: Flavour) {
     // Seen by what a child's task holds on to: the data that hang on it.
-    block_on(async {
+    on.block_on(async {
         let data = std::sync::Arc::new(());
         let outcome: Outcome<()> = TaskScope::new()
             .run(async |scope| {
@@ -159,11 +161,10 @@ fn it_ends_beside_one_that_spends_the_whole_budget() {
     });
 }
 
-#[test]
-fn threads_spawn_and_cancel_at_the_same_time() {
-    within(|| {
+fn threads_spawn_and_cancel_at_the_same_time(on: Flavour) {
+    within(move || {
         for round in 0..200_u64 {
-            block_on(async {
+            on.block_on(async {
                 let alive = std::sync::Arc::new(());
                 let runtime = Handle::current();
                 let outcome: Outcome<()> = TaskScope::new()
@@ -197,12 +198,11 @@ fn threads_spawn_and_cancel_at_the_same_time() {
     });
 }
 
-#[test]
-fn a_scope_can_be_a_task_of_any_thread() {
+fn a_scope_can_be_a_task_of_any_thread(on: Flavour) {
     fn sent<F: Future + Send>(future: F) -> F {
         future
     }
-    block_on(async {
+    on.block_on(async {
         let run = sent(TaskScope::new().timeout(ms(1000)).run(async |scope: Scope<String>| {
             let value = scope.spawn(async { Ok(1) });
             Ok(value.await.unwrap())
@@ -256,11 +256,10 @@ fn outside_a_runtime_it_says_what_to_do_and_does_not_hang() {
     });
 }
 
-#[test]
-fn a_runtime_that_ends_takes_its_scopes_along() {
-    within(|| {
+fn a_runtime_that_ends_takes_its_scopes_along(on: Flavour) {
+    within(move || {
         let alive = std::sync::Arc::new(());
-        let runtime = LocalRuntime::builder().build().unwrap();
+        let runtime = on.runtime();
         let deepest = alive.clone();
         runtime.block_on(async {
             let tree = TaskScope::new().run(async move |outer: Scope<&str>| {
@@ -287,11 +286,10 @@ fn a_runtime_that_ends_takes_its_scopes_along() {
     });
 }
 
-#[test]
-fn errors_say_what_happened_and_why() {
+fn errors_say_what_happened_and_why(on: Flavour) {
     use std::error::Error;
     use std::io;
-    block_on(async {
+    on.block_on(async {
         let outcome: Outcome<(), io::Error> = TaskScope::new()
             .run(async |_| Err(io::Error::other("no".parse::<u8>().unwrap_err())))
             .await;
@@ -312,10 +310,9 @@ fn errors_say_what_happened_and_why() {
     });
 }
 
-#[test]
-fn a_body_that_spends_the_whole_budget_has_a_deadline_too() {
-    within(|| {
-        block_on(async {
+fn a_body_that_spends_the_whole_budget_has_a_deadline_too(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let run = TaskScope::new().timeout(ms(3)).run(async |_: Scope<&str>| {
                 loop {
                     mainspring::coop::consume_budget().await;
@@ -329,10 +326,9 @@ fn a_body_that_spends_the_whole_budget_has_a_deadline_too() {
     });
 }
 
-#[test]
-fn a_handle_of_a_scope_that_was_given_up_keeps_nothing_of_it() {
-    within(|| {
-        block_on(async {
+fn a_handle_of_a_scope_that_was_given_up_keeps_nothing_of_it(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (go, gate) = mpsc::channel::<()>();
             let (begun, begins) = mpsc::channel();
             let held = std::sync::Arc::new(());
@@ -382,4 +378,14 @@ fn a_waker_that_panics_does_not_keep_a_scope_from_its_end() {
         }
         assert_eq!(log.take(), ["child"]);
     });
+}
+
+on_every_flavour! {
+    a_scope_that_lives_long_keeps_nothing_of_children_that_ended,
+    threads_spawn_and_cancel_at_the_same_time,
+    a_scope_can_be_a_task_of_any_thread,
+    a_runtime_that_ends_takes_its_scopes_along,
+    errors_say_what_happened_and_why,
+    a_body_that_spends_the_whole_budget_has_a_deadline_too,
+    a_handle_of_a_scope_that_was_given_up_keeps_nothing_of_it,
 }

@@ -9,10 +9,11 @@ mod each_hook;
 mod watchdog;
 
 use each_hook::{EachHook, Event, OF_ONE_THREAD};
-use mainspring::hooks::{TaskId, TaskInfo};
+use mainspring::hooks::{Hooks, TaskId, TaskInfo};
 use mainspring::task::AbortHandle;
 use mainspring::{
-    Budget, Handle, JoinHandle, LocalBuilder, LocalRuntime, spawn, spawn_blocking, time, yield_now,
+    Budget, Handle, JoinHandle, LocalBuilder, LocalRuntime, Runtime, spawn, spawn_blocking, time,
+    yield_now,
 };
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -79,8 +80,9 @@ struct Sleeper {
 
 impl Sleeper {
     fn wake(&self) {
-        let waker = self.waker.lock().unwrap().clone();
+        // In this order, since the first poll does it the other way round.
         self.woken.store(true, Ordering::SeqCst);
+        let waker = self.waker.lock().unwrap().clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -122,8 +124,8 @@ impl Targets {
     }
 }
 
-/// A runtime whose hooks act in one event.
-fn acting(event: Event, builder: LocalBuilder) -> (Arc<Targets>, LocalRuntime) {
+/// Hooks that act in one event, once the targets have the handle.
+fn acting(event: Event) -> (Arc<Targets>, Arc<impl Hooks>) {
     let targets = Arc::new(Targets::default());
     let acts = targets.clone();
     let hooks = EachHook(move |now, task: Option<&TaskInfo>| {
@@ -132,7 +134,13 @@ fn acting(event: Event, builder: LocalBuilder) -> (Arc<Targets>, LocalRuntime) {
             ACTING.set(false);
         }
     });
-    let rt = builder.hooks(Arc::new(hooks)).build().unwrap();
+    (targets, Arc::new(hooks))
+}
+
+/// A runtime of one thread whose hooks do that.
+fn local(event: Event, builder: LocalBuilder) -> (Arc<Targets>, LocalRuntime) {
+    let (targets, hooks) = acting(event);
+    let rt = builder.hooks(hooks).build().unwrap();
     *targets.handle.lock().unwrap() = Some(rt.handle());
     (targets, rt)
 }
@@ -183,16 +191,17 @@ async fn live(targets: &Targets) {
     }
 }
 
-/// Ends the runtime, and sees what became of what the hooks did.
-fn end(event: Event, targets: &Targets, rt: LocalRuntime) {
-    assert!(targets.acted.load(Ordering::SeqCst) > 0, "{event:?} never came");
-    rt.block_on(async {
-        while targets.sleeper.woken.load(Ordering::SeqCst) {
-            yield_now().await;
-        }
-    });
-    assert!(targets.sleeper.polls_after_wakes.load(Ordering::SeqCst) > 0, "{event:?}");
-    drop(rt);
+/// Waits until all that the hooks have woken was polled.
+async fn settle(targets: &Targets) {
+    while targets.acted.load(Ordering::SeqCst) == 0 || targets.sleeper.woken.load(Ordering::SeqCst)
+    {
+        yield_now().await;
+    }
+    assert!(targets.sleeper.polls_after_wakes.load(Ordering::SeqCst) > 0);
+}
+
+/// What became of what the hooks did, after the runtime's end.
+fn look_back(event: Event, targets: &Targets) {
     *targets.handle.lock().unwrap() = None;
     let tally = &targets.spawned;
     let counts = [&tally.made, &tally.ended].map(|count| count.load(Ordering::SeqCst));
@@ -204,9 +213,27 @@ fn end(event: Event, targets: &Targets, rt: LocalRuntime) {
 fn hooks_act_in_every_event() {
     within(|| {
         for event in OF_ONE_THREAD {
-            let (targets, rt) = acting(event, LocalRuntime::builder());
+            let (targets, rt) = local(event, LocalRuntime::builder());
             rt.block_on(live(&targets));
-            end(event, &targets, rt);
+            rt.block_on(settle(&targets));
+            drop(rt);
+            look_back(event, &targets);
+        }
+    });
+}
+
+#[test]
+fn hooks_act_on_several_workers() {
+    within(|| {
+        for event in OF_ONE_THREAD.into_iter().cycle().take(50) {
+            let (targets, hooks) = acting(event);
+            let rt = Runtime::builder().worker_threads(3).hooks(hooks).build().unwrap();
+            *targets.handle.lock().unwrap() = Some(rt.handle());
+            rt.block_on(live(&targets));
+            rt.block_on(settle(&targets));
+            let left = rt.shutdown_timeout(Duration::from_secs(30));
+            assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
+            look_back(event, &targets);
         }
     });
 }
@@ -215,7 +242,7 @@ fn hooks_act_in_every_event() {
 fn hooks_act_where_a_host_drives() {
     within(|| {
         for event in OF_ONE_THREAD {
-            let (targets, rt) = acting(event, LocalRuntime::builder());
+            let (targets, rt) = local(event, LocalRuntime::builder());
             let task = rt.spawn_local({
                 let targets = targets.clone();
                 async move { live(&targets).await }
@@ -224,7 +251,9 @@ fn hooks_act_where_a_host_drives() {
                 rt.turn(Budget::new()).unwrap();
             }
             rt.block_on(task).unwrap();
-            end(event, &targets, rt);
+            rt.block_on(settle(&targets));
+            drop(rt);
+            look_back(event, &targets);
         }
     });
 }
@@ -234,9 +263,11 @@ fn hooks_act_in_a_deterministic_runtime() {
     within(|| {
         for seed in 0..10 {
             for event in OF_ONE_THREAD {
-                let (targets, rt) = acting(event, LocalRuntime::builder().deterministic(seed));
+                let (targets, rt) = local(event, LocalRuntime::builder().deterministic(seed));
                 rt.block_on(live(&targets));
-                end(event, &targets, rt);
+                rt.block_on(settle(&targets));
+                drop(rt);
+                look_back(event, &targets);
             }
         }
     });

@@ -13,7 +13,9 @@ mod watchdog;
 use each_hook::{EachHook, Event, OF_ONE_THREAD};
 use futures::channel::oneshot;
 use mainspring::hooks::Hooks;
-use mainspring::{Handle, JoinHandle, LocalRuntime, spawn, spawn_blocking, time, yield_now};
+use mainspring::{
+    Handle, JoinHandle, LocalRuntime, Runtime, spawn, spawn_blocking, time, yield_now,
+};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::Command;
@@ -223,6 +225,57 @@ fn any_hook_may_panic_at_any_time() {
         drop(rt);
         assert!(left.iter().all(JoinHandle::is_finished));
         assert_eq!(ended.get(), 2);
+    });
+}
+
+/// A worker blocks until one of the tasks in its queue has run, which another must have stolen.
+async fn steal() {
+    let blocked = spawn(async {
+        let (tell, told) = std::sync::mpsc::channel();
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                let tell = tell.clone();
+                spawn(async move { tell.send(()).unwrap() })
+            })
+            .collect();
+        told.recv().unwrap();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(told.try_iter().count(), 49);
+    });
+    blocked.await.unwrap();
+}
+
+#[test]
+fn any_hook_of_a_runtime_of_workers_may_panic() {
+    let events: Vec<Event> = OF_ONE_THREAD
+        .into_iter()
+        .chain([Event::WorkerStart, Event::WorkerStop, Event::Steal])
+        .collect();
+    let Some(event) = inside(&events) else {
+        return in_processes("any_hook_of_a_runtime_of_workers_may_panic", &events);
+    };
+    within(move || {
+        let (hooks, panics) = panics_in(event, || true);
+        let rt = Runtime::builder().worker_threads(3).hooks(hooks).build().unwrap();
+        for _ in 0..3 {
+            rt.block_on(all_events());
+            rt.block_on(steal());
+        }
+        let ended = Count::default();
+        let (last, woken) = Last::new(&rt.handle(), &ended);
+        let drops = rt.spawn(async move {
+            let _last = last;
+            pending::<()>().await;
+        });
+        let waits = rt.spawn(async { woken.await.unwrap_or(()) });
+        let left = rt.shutdown_timeout(Duration::from_secs(30));
+        assert_eq!((left.tasks.len(), left.threads), (0, 0));
+        assert!(drops.is_finished() && waits.is_finished());
+        assert_eq!(ended.get(), 1);
+        // Each thread may have been inside already when the first panicked.
+        assert!(panics.get() > 0, "{event:?} never came");
     });
 }
 

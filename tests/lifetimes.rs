@@ -3,9 +3,12 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::channel::oneshot;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::sleep;
@@ -34,10 +37,9 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-#[test]
-fn spawning_through_the_handle_of_an_ended_runtime_cancels() {
-    within(|| {
-        let handle = runtime().handle();
+fn spawning_through_the_handle_of_an_ended_runtime_cancels(on: Flavour) {
+    within(move || {
+        let handle = on.runtime().handle();
         let dropped = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&dropped);
         let guard = OnDrop(move || {
@@ -50,7 +52,7 @@ fn spawning_through_the_handle_of_an_ended_runtime_cancels() {
         assert!(error.is_cancelled());
         // From another runtime and another thread too.
         let task = thread::spawn(move || handle.spawn(async {})).join().unwrap();
-        assert!(mainspring::block_on(task).unwrap_err().is_cancelled());
+        assert!(on.block_on(task).unwrap_err().is_cancelled());
     });
 }
 
@@ -447,4 +449,8 @@ fn tasks_spawned_while_the_runtime_ends_are_cancelled_once() {
             assert_eq!(dropped.load(Ordering::SeqCst), 200);
         }
     });
+}
+
+on_every_flavour! {
+    spawning_through_the_handle_of_an_ended_runtime_cancels,
 }

@@ -245,3 +245,32 @@ fn a_runtime_can_be_measured_all_the_time() {
         other.join().unwrap();
     });
 }
+
+#[test]
+fn several_workers_count_each_by_itself() {
+    within(|| {
+        let rt = mainspring::Runtime::builder().worker_threads(3).build().unwrap();
+        let entered = rt.enter();
+        for _ in 0..5 {
+            let task = mainspring::spawn_pinned(2, || async {
+                for _ in 0..9 {
+                    yield_now().await;
+                }
+            });
+            assert!(task.unwrap().wait_blocking(Duration::MAX).unwrap().is_ok());
+        }
+        let sleeper =
+            mainspring::spawn_pinned(1, || mainspring::time::sleep(Duration::from_secs(60)));
+        drop(entered);
+        let handle = rt.handle();
+        while handle.metrics().timers == 0 {
+            std::thread::yield_now();
+        }
+        let metrics = handle.metrics();
+        let polls: Vec<_> = metrics.workers.iter().map(|worker| worker.polls).collect();
+        assert_eq!(polls, [0, 1, 50]);
+        assert_eq!((metrics.alive_tasks, metrics.timers, metrics.injector), (1, 1, 0));
+        assert!(metrics.workers[2].parks >= 1);
+        drop(sleeper);
+    });
+}

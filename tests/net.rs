@@ -1,18 +1,17 @@
 //! TCP between tasks: data, directions, waiting and cancelling.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-#[path = "common/one_thread.rs"]
-mod one_thread;
-
+use flavours::{Flavour, on_every_flavour};
 use futures::future::{Either, join, join_all, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt, IoSlice, IoSliceMut, copy};
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
 use mainspring::{spawn, spawn_local, yield_now};
-use one_thread::block_on;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
@@ -28,8 +27,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn in_runtime<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
-    within(|| block_on(async { test().await }));
+fn in_runtime<F: Future<Output = ()>>(on: Flavour, test: impl FnOnce() -> F + Send + 'static) {
+    within(move || on.block_on(async { test().await }));
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
@@ -55,9 +54,8 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
-#[test]
-fn echo_of_many_sizes() {
-    in_runtime(|| async {
+fn echo_of_many_sizes(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let serving = spawn(echo(server));
         for size in [1, 2, 4095, 4096, 4097, 100_000] {
@@ -75,9 +73,8 @@ fn echo_of_many_sizes() {
     });
 }
 
-#[test]
-fn a_peer_that_sends_a_byte_at_a_time() {
-    in_runtime(|| async {
+fn a_peer_that_sends_a_byte_at_a_time(on: Flavour) {
+    in_runtime(on, || async {
         let (client, mut server) = pair().await;
         client.set_nodelay(true).unwrap();
         assert!(client.nodelay().unwrap());
@@ -98,9 +95,8 @@ fn a_peer_that_sends_a_byte_at_a_time() {
     });
 }
 
-#[test]
-fn either_direction_closes_alone() {
-    in_runtime(|| async {
+fn either_direction_closes_alone(on: Flavour) {
+    in_runtime(on, || async {
         // The client has said all; its answer still comes.
         let (client, mut server) = pair().await;
         client.write_all(b"question").await.unwrap();
@@ -135,9 +131,8 @@ fn either_direction_closes_alone() {
     });
 }
 
-#[test]
-fn the_end_is_seen_by_vectored_and_plain_reads_again_and_again() {
-    in_runtime(|| async {
+fn the_end_is_seen_by_vectored_and_plain_reads_again_and_again(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let waiting = spawn(async move {
             let server = server;
@@ -159,9 +154,8 @@ fn the_end_is_seen_by_vectored_and_plain_reads_again_and_again() {
     });
 }
 
-#[test]
-fn large_transfers_both_ways_at_once_with_back_pressure() {
-    in_runtime(|| async {
+fn large_transfers_both_ways_at_once_with_back_pressure(on: Flavour) {
+    in_runtime(on, || async {
         const SIZE: usize = 4 << 20;
         async fn side(mut stream: TcpStream, vectored: bool) {
             let data = pattern(SIZE);
@@ -199,7 +193,7 @@ fn large_transfers_both_ways_at_once_with_back_pressure() {
 
 #[test]
 fn a_writer_waits_for_a_reader_that_does_not_read() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let (client, mut server) = pair().await;
         let sent = Rc::new(Cell::new(0_usize));
         let counted = Rc::clone(&sent);
@@ -224,9 +218,8 @@ fn a_writer_waits_for_a_reader_that_does_not_read() {
     });
 }
 
-#[test]
-fn bursts_that_fill_the_buffer_exactly() {
-    in_runtime(|| async {
+fn bursts_that_fill_the_buffer_exactly(on: Flavour) {
+    in_runtime(on, || async {
         for size in [1, 7, 64] {
             let (client, server) = pair().await;
             client.set_nodelay(true).unwrap();
@@ -256,9 +249,8 @@ fn bursts_that_fill_the_buffer_exactly() {
     });
 }
 
-#[test]
-fn data_that_comes_right_after_a_short_read() {
-    in_runtime(|| async {
+fn data_that_comes_right_after_a_short_read(on: Flavour) {
+    in_runtime(on, || async {
         let listener = TcpListener::bind(LOCALHOST).unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_nodelay(true).unwrap();
@@ -292,9 +284,8 @@ fn data_that_comes_right_after_a_short_read() {
     });
 }
 
-#[test]
-fn the_traits_of_futures_io() {
-    in_runtime(|| async {
+fn the_traits_of_futures_io(on: Flavour) {
+    in_runtime(on, || async {
         let (a, b) = pair().await;
         let (c, d) = pair().await;
         let relay = spawn(async move { copy(b, &mut &c).await.unwrap() });
@@ -315,9 +306,8 @@ fn the_traits_of_futures_io() {
     });
 }
 
-#[test]
-fn connecting_to_nobody_is_refused() {
-    in_runtime(|| async {
+fn connecting_to_nobody_is_refused(on: Flavour) {
+    in_runtime(on, || async {
         // Bound but not listening, so that nobody else gets the port meanwhile.
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -333,9 +323,8 @@ fn connecting_to_nobody_is_refused() {
     });
 }
 
-#[test]
-fn an_attempt_to_connect_is_given_up() {
-    in_runtime(|| async {
+fn an_attempt_to_connect_is_given_up(on: Flavour) {
+    in_runtime(on, || async {
         // A listener whose backlog is full answers no further attempt.
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -353,7 +342,7 @@ fn an_attempt_to_connect_is_given_up() {
 
 #[test]
 fn each_connection_goes_to_one_of_many_acceptors() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let listener = Rc::new(TcpListener::bind(LOCALHOST).unwrap());
         let address = listener.local_addr().unwrap();
         let peers = Rc::new(RefCell::new(Vec::new()));
@@ -386,9 +375,8 @@ fn each_connection_goes_to_one_of_many_acceptors() {
     });
 }
 
-#[test]
-fn giving_up_an_accept_loses_no_connection() {
-    in_runtime(|| async {
+fn giving_up_an_accept_loses_no_connection(on: Flavour) {
+    in_runtime(on, || async {
         let listener = TcpListener::bind(LOCALHOST).unwrap();
         let address = listener.local_addr().unwrap();
         let connecting = spawn(async move {
@@ -418,9 +406,8 @@ fn giving_up_an_accept_loses_no_connection() {
     });
 }
 
-#[test]
-fn giving_up_a_read_loses_no_byte() {
-    in_runtime(|| async {
+fn giving_up_a_read_loses_no_byte(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let sending = spawn(async move {
             for n in 0..250_u8 {
@@ -443,7 +430,7 @@ fn giving_up_a_read_loses_no_byte() {
 
 #[test]
 fn many_wait_for_one_socket_and_some_give_up() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         let (client, server) = pair().await;
         let server = Rc::new(server);
         let readers: Vec<_> = (0..30)
@@ -467,9 +454,8 @@ fn many_wait_for_one_socket_and_some_give_up() {
     });
 }
 
-#[test]
-fn five_hundred_connections() {
-    in_runtime(|| async {
+fn five_hundred_connections(on: Flavour) {
+    in_runtime(on, || async {
         let listener = TcpListener::bind(LOCALHOST).unwrap();
         let address = listener.local_addr().unwrap();
         drop(spawn(async move {
@@ -496,9 +482,8 @@ fn five_hundred_connections() {
     });
 }
 
-#[test]
-fn std_sockets_come_and_go() {
-    in_runtime(|| async {
+fn std_sockets_come_and_go(on: Flavour) {
+    in_runtime(on, || async {
         let listener =
             TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -522,4 +507,21 @@ fn std_sockets_come_and_go() {
         accepted.unwrap();
         connected.unwrap();
     });
+}
+
+on_every_flavour! {
+    echo_of_many_sizes,
+    a_peer_that_sends_a_byte_at_a_time,
+    either_direction_closes_alone,
+    the_end_is_seen_by_vectored_and_plain_reads_again_and_again,
+    large_transfers_both_ways_at_once_with_back_pressure,
+    bursts_that_fill_the_buffer_exactly,
+    data_that_comes_right_after_a_short_read,
+    the_traits_of_futures_io,
+    connecting_to_nobody_is_refused,
+    an_attempt_to_connect_is_given_up,
+    giving_up_an_accept_loses_no_connection,
+    giving_up_a_read_loses_no_byte,
+    five_hundred_connections,
+    std_sockets_come_and_go,
 }

@@ -2,9 +2,12 @@
 #![cfg(not(loom))]
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::hooks::{Hooks, TaskInfo};
 use mainspring::net::{ConnectError, TcpListener, TcpStream, lookup_host};
 use mainspring::{LocalRuntime, block_on};
@@ -58,10 +61,9 @@ fn names_are_resolved_in_the_pool_and_numbers_are_not() {
     });
 }
 
-#[test]
-fn a_name_that_is_not_known_is_an_error() {
-    within(|| {
-        block_on(async {
+fn a_name_that_is_not_known_is_an_error(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             // RFC 6761, section 6.4: it never exists. Without a resolver the error is another one.
             assert!(lookup_host("nobody.invalid:80").await.is_err());
             let error = lookup_host(Vec::new()).await.unwrap_err();
@@ -78,10 +80,9 @@ fn a_name_that_is_not_known_is_an_error() {
     });
 }
 
-#[test]
-fn the_next_address_is_tried_when_one_refuses() {
-    within(|| {
-        block_on(async {
+fn the_next_address_is_tried_when_one_refuses(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (_held, refuses) = closed();
             let listener = TcpListener::bind(loopback()).unwrap();
             let answers = listener.local_addr().unwrap();
@@ -91,10 +92,9 @@ fn the_next_address_is_tried_when_one_refuses() {
     });
 }
 
-#[test]
-fn what_each_address_said_is_told() {
-    within(|| {
-        block_on(async {
+fn what_each_address_said_is_told(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let ((_first, first), (_second, second)) = (closed(), closed());
             let error = TcpStream::connect(vec![first, second]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -174,4 +174,10 @@ fn dropping_the_future_gives_up_all_attempts() {
             }
         });
     });
+}
+
+on_every_flavour! {
+    a_name_that_is_not_known_is_an_error,
+    the_next_address_is_tried_when_one_refuses,
+    what_each_address_said_is_told,
 }

@@ -3,20 +3,19 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/wakers.rs"]
 mod wakers;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-#[path = "common/one_thread.rs"]
-mod one_thread;
-
+use flavours::{Flavour, on_every_flavour};
 use futures::io::{AsyncRead, AsyncWriteExt, IoSlice};
 use futures::poll;
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
 use mainspring::{LocalRuntime, spawn, spawn_local};
-use one_thread::block_on;
 use socket2::SockRef;
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
@@ -34,8 +33,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn in_runtime<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
-    within(|| block_on(async { test().await }));
+fn in_runtime<F: Future<Output = ()>>(on: Flavour, test: impl FnOnce() -> F + Send + 'static) {
+    within(move || on.block_on(async { test().await }));
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
@@ -52,7 +51,7 @@ fn reset(stream: TcpStream) {
 
 #[test]
 fn a_reset_is_an_error_for_those_who_wait_and_those_who_come() {
-    in_runtime(|| async {
+    in_runtime(Flavour::Local, || async {
         // A reader that waits.
         let (client, server) = pair().await;
         let reading = spawn(async move {
@@ -99,9 +98,8 @@ fn a_reset_is_an_error_for_those_who_wait_and_those_who_come() {
     });
 }
 
-#[test]
-fn connections_that_are_reset_before_they_are_accepted_stop_no_listener() {
-    in_runtime(|| async {
+fn connections_that_are_reset_before_they_are_accepted_stop_no_listener(on: Flavour) {
+    in_runtime(on, || async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.local_addr().unwrap();
         for _ in 0..5 {
@@ -121,11 +119,10 @@ fn connections_that_are_reset_before_they_are_accepted_stop_no_listener() {
     });
 }
 
-#[test]
-fn writing_to_a_closed_connection_is_an_error_and_raises_no_signal() {
+fn writing_to_a_closed_connection_is_an_error_and_raises_no_signal(on: Flavour) {
     let raised = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::clone(&raised)).unwrap();
-    in_runtime(|| async {
+    in_runtime(on, || async {
         for vectored in [false, true] {
             let (client, server) = pair().await;
             drop(server);
@@ -156,9 +153,8 @@ fn writing_to_a_closed_connection_is_an_error_and_raises_no_signal() {
     assert!(!raised.load(Ordering::SeqCst), "SIGPIPE was raised");
 }
 
-#[test]
-fn closing_after_the_peer_is_no_error() {
-    in_runtime(|| async {
+fn closing_after_the_peer_is_no_error(on: Flavour) {
+    in_runtime(on, || async {
         let (mut client, server) = pair().await;
         reset(server);
         sleep(ms(2)).await;
@@ -207,9 +203,8 @@ fn an_event_for_a_closed_descriptor_reaches_nobody() {
     });
 }
 
-#[test]
-fn a_read_that_is_given_up_keeps_no_waker() {
-    in_runtime(|| async {
+fn a_read_that_is_given_up_keeps_no_waker(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let (counter, waker) = Counter::new();
         for _ in 0..10 {
@@ -226,9 +221,8 @@ fn a_read_that_is_given_up_keeps_no_waker() {
     });
 }
 
-#[test]
-fn descriptors_are_opened_and_closed_while_events_are_on_their_way() {
-    in_runtime(|| async {
+fn descriptors_are_opened_and_closed_while_events_are_on_their_way(on: Flavour) {
+    in_runtime(on, || async {
         let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let storm = std::thread::spawn(move || {
@@ -278,9 +272,8 @@ fn without_a_runtime_waiting_is_an_error_and_not_waiting_works() {
 }
 
 /// Urgent data cuts reads short, although more has arrived behind it.
-#[test]
-fn urgent_data_holds_nothing_up() {
-    in_runtime(|| async {
+fn urgent_data_holds_nothing_up(on: Flavour) {
+    in_runtime(on, || async {
         for waits in [false, true] {
             let (client, server) = pair().await;
             client.set_nodelay(true).unwrap();
@@ -314,9 +307,8 @@ fn urgent_data_holds_nothing_up() {
     });
 }
 
-#[test]
-fn a_reset_is_found_out_in_front_of_unread_data() {
-    in_runtime(|| async {
+fn a_reset_is_found_out_in_front_of_unread_data(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let hung_up = poll_fn(|cx| server.poll_hangup(cx));
         let mut hung_up = pin!(hung_up);
@@ -332,9 +324,8 @@ fn a_reset_is_found_out_in_front_of_unread_data() {
     });
 }
 
-#[test]
-fn a_hangup_is_the_end_of_both_directions() {
-    in_runtime(|| async {
+fn a_hangup_is_the_end_of_both_directions(on: Flavour) {
+    in_runtime(on, || async {
         let (client, server) = pair().await;
         let mut hung_up = pin!(poll_fn(|cx| server.poll_hangup(cx)));
         server.shutdown(Shutdown::Write).unwrap();
@@ -343,9 +334,20 @@ fn a_hangup_is_the_end_of_both_directions() {
         client.shutdown(Shutdown::Write).unwrap();
         hung_up.await.unwrap();
     });
-    within(|| {
-        let (_client, server) = block_on(pair());
+    within(move || {
+        let (_client, server) = on.block_on(pair());
         let polled = server.poll_hangup(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Err(_))), "no runtime watches");
     });
+}
+
+on_every_flavour! {
+    connections_that_are_reset_before_they_are_accepted_stop_no_listener,
+    writing_to_a_closed_connection_is_an_error_and_raises_no_signal,
+    closing_after_the_peer_is_no_error,
+    a_read_that_is_given_up_keeps_no_waker,
+    descriptors_are_opened_and_closed_while_events_are_on_their_way,
+    urgent_data_holds_nothing_up,
+    a_reset_is_found_out_in_front_of_unread_data,
+    a_hangup_is_the_end_of_both_directions,
 }

@@ -1,12 +1,15 @@
 //! Peeking, vectored calls, and halves that go to different tasks.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use mainspring::net::{TcpListener, TcpStream};
-use mainspring::{block_on, spawn};
+use mainspring::spawn;
 use std::io::{IoSlice, IoSliceMut};
 use watchdog::within;
 
@@ -16,10 +19,9 @@ async fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().await.unwrap().0)
 }
 
-#[test]
-fn a_peek_takes_nothing_and_waits_like_a_read() {
-    within(|| {
-        block_on(async {
+fn a_peek_takes_nothing_and_waits_like_a_read(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (client, server) = pair().await;
             let peeking = spawn(async move {
                 let mut buffer = [0; 16];
@@ -43,10 +45,9 @@ fn a_peek_takes_nothing_and_waits_like_a_read() {
     });
 }
 
-#[test]
-fn vectored_calls_fill_and_empty_in_order() {
-    within(|| {
-        block_on(async {
+fn vectored_calls_fill_and_empty_in_order(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (client, server) = pair().await;
             let data = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two")];
             assert_eq!(client.write_vectored(&data).await.unwrap(), 7);
@@ -62,10 +63,9 @@ fn vectored_calls_fill_and_empty_in_order() {
     });
 }
 
-#[test]
-fn halves_work_in_two_tasks_and_the_writers_end_is_seen() {
-    within(|| {
-        block_on(async {
+fn halves_work_in_two_tasks_and_the_writers_end_is_seen(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (client, server) = pair().await;
             let (mut read, mut write) = client.into_split();
             let writing = spawn(async move {
@@ -91,10 +91,9 @@ fn halves_work_in_two_tasks_and_the_writers_end_is_seen() {
     });
 }
 
-#[test]
-fn halves_of_one_connection_reunite_and_others_do_not() {
-    within(|| {
-        block_on(async {
+fn halves_of_one_connection_reunite_and_others_do_not(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (client, server) = pair().await;
             let (client_read, client_write) = client.into_split();
             let (server_read, server_write) = server.into_split();
@@ -108,4 +107,11 @@ fn halves_of_one_connection_reunite_and_others_do_not() {
             assert_eq!(server.read(&mut buffer).await.unwrap(), 10);
         });
     });
+}
+
+on_every_flavour! {
+    a_peek_takes_nothing_and_waits_like_a_read,
+    vectored_calls_fill_and_empty_in_order,
+    halves_work_in_two_tasks_and_the_writers_end_is_seen,
+    halves_of_one_connection_reunite_and_others_do_not,
 }

@@ -1,12 +1,15 @@
 //! Sockets that move between runtimes and threads.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Any, Flavour, on_every_flavour};
 use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{sleep, timeout};
-use mainspring::{LocalRuntime, block_on, spawn, yield_now};
+use mainspring::{LocalRuntime, spawn, yield_now};
 use std::future::Future;
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -27,14 +30,16 @@ fn runtime() -> LocalRuntime {
 }
 
 /// A connection whose one end is the system's, the other registered with `rt` by a wait.
-fn registered_with(rt: &LocalRuntime) -> (std::net::TcpStream, TcpStream) {
-    rt.block_on(async {
-        let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (server, _) = listener.accept().await.unwrap();
-        assert!(timeout(ms(1), server.read(&mut [0])).await.is_err());
-        (client, server)
-    })
+fn registered_with(rt: &Any) -> (std::net::TcpStream, TcpStream) {
+    rt.block_on(registered())
+}
+
+async fn registered() -> (std::net::TcpStream, TcpStream) {
+    let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    assert!(timeout(ms(1), server.read(&mut [0])).await.is_err());
+    (client, server)
 }
 
 async fn expect(stream: &TcpStream, byte: u8) {
@@ -43,15 +48,14 @@ async fn expect(stream: &TcpStream, byte: u8) {
     assert_eq!(got[0], byte);
 }
 
-#[test]
-fn a_stream_goes_to_a_runtime_on_another_thread_and_back() {
-    within(|| {
-        let here = runtime();
+fn a_stream_goes_to_a_runtime_on_another_thread_and_back(on: Flavour) {
+    within(move || {
+        let here = on.runtime();
         let (client, mut stream) = registered_with(&here);
         for round in 0..10 {
             let mut writer = client.try_clone().unwrap();
             stream = thread::spawn(move || {
-                block_on(async {
+                on.block_on(async {
                     let late = spawn(async move {
                         sleep(ms(1)).await;
                         writer.write_all(&[round]).unwrap();
@@ -76,10 +80,9 @@ fn a_stream_goes_to_a_runtime_on_another_thread_and_back() {
     });
 }
 
-#[test]
-fn a_stream_survives_the_end_of_its_runtime() {
-    within(|| {
-        let first = runtime();
+fn a_stream_survives_the_end_of_its_runtime(on: Flavour) {
+    within(move || {
+        let first = on.runtime();
         let (mut client, stream) = registered_with(&first);
         drop(first);
         // Nobody watches: an error where it would have to wait, the data where there is some.
@@ -88,7 +91,7 @@ fn a_stream_survives_the_end_of_its_runtime() {
         client.write_all(b"ab").unwrap();
         thread::sleep(ms(5));
         futures::executor::block_on(expect(&stream, b'a'));
-        let second = runtime();
+        let second = on.runtime();
         second.block_on(expect(&stream, b'b'));
         second.block_on(async {
             let late = spawn(async move {
@@ -101,10 +104,9 @@ fn a_stream_survives_the_end_of_its_runtime() {
     });
 }
 
-#[test]
-fn whoever_waits_outside_is_told_of_the_end() {
-    within(|| {
-        let rt = runtime();
+fn whoever_waits_outside_is_told_of_the_end(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let (_client, stream) = registered_with(&rt);
         let (started, waits) = mpsc::channel();
         // A foreign executor waits, watched by `rt`, which runs meanwhile and then ends.
@@ -126,14 +128,13 @@ fn whoever_waits_outside_is_told_of_the_end() {
     });
 }
 
-#[test]
-fn a_waiting_stream_moves_while_its_runtime_ends() {
-    within(|| {
+fn a_waiting_stream_moves_while_its_runtime_ends(on: Flavour) {
+    within(move || {
         for round in 0..100 {
-            let first = runtime();
+            let first = on.runtime();
             let (mut client, stream) = registered_with(&first);
             let reading = thread::spawn(move || {
-                block_on(async {
+                on.block_on(async {
                     expect(&stream, 1).await;
                     expect(&stream, 2).await;
                 });
@@ -156,7 +157,7 @@ fn a_reader_and_a_writer_of_one_socket_live_in_two_runtimes() {
     within(|| {
         const SIZE: usize = 1 << 20;
         let (reads, writes) = (runtime(), runtime());
-        let (mut client, stream) = registered_with(&reads);
+        let (mut client, stream) = reads.block_on(registered());
         let stream = Arc::new(stream);
         let reader = reads.spawn_local({
             let stream = Arc::clone(&stream);
@@ -184,10 +185,9 @@ fn a_reader_and_a_writer_of_one_socket_live_in_two_runtimes() {
     });
 }
 
-#[test]
-fn two_threads_share_one_socket() {
-    within(|| {
-        let main = runtime();
+fn two_threads_share_one_socket(on: Flavour) {
+    within(move || {
+        let main = on.runtime();
         let (client, stream) = registered_with(&main);
         client.set_nodelay(true).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -203,7 +203,7 @@ fn two_threads_share_one_socket() {
         let writing = {
             let stream = Arc::clone(&stream);
             thread::spawn(move || {
-                block_on(async {
+                on.block_on(async {
                     for n in 0..2000_u32 {
                         stream.write_all(&[n as u8]).await.unwrap();
                         if n % 100 == 0 {
@@ -226,9 +226,8 @@ fn two_threads_share_one_socket() {
     });
 }
 
-#[test]
-fn acceptors_of_one_listener_live_in_two_runtimes() {
-    within(|| {
+fn acceptors_of_one_listener_live_in_two_runtimes(on: Flavour) {
+    within(move || {
         let listener = Arc::new(TcpListener::bind(([127, 0, 0, 1], 0)).unwrap());
         let address = listener.local_addr().unwrap();
         let (told, tells) = mpsc::channel();
@@ -236,7 +235,7 @@ fn acceptors_of_one_listener_live_in_two_runtimes() {
             .map(|_| {
                 let (listener, told) = (Arc::clone(&listener), told.clone());
                 thread::spawn(move || {
-                    block_on(async {
+                    on.block_on(async {
                         loop {
                             let (stream, _) = listener.accept().await.unwrap();
                             let mut kind = [0];
@@ -265,10 +264,9 @@ fn acceptors_of_one_listener_live_in_two_runtimes() {
     });
 }
 
-#[test]
-fn a_poll_function_wakes_the_last_caller_also_after_a_move() {
-    within(|| {
-        let (a, b) = (runtime(), runtime());
+fn a_poll_function_wakes_the_last_caller_also_after_a_move(on: Flavour) {
+    within(move || {
+        let (a, b) = (on.runtime(), on.runtime());
         let (mut client, mut stream) = registered_with(&a);
         let mut buffer = [0; 2];
         // Polled in one, then awaited in the other, through the trait's one place.
@@ -289,4 +287,14 @@ fn a_poll_function_wakes_the_last_caller_also_after_a_move() {
             late.await.unwrap();
         });
     });
+}
+
+on_every_flavour! {
+    a_stream_goes_to_a_runtime_on_another_thread_and_back,
+    a_stream_survives_the_end_of_its_runtime,
+    whoever_waits_outside_is_told_of_the_end,
+    a_waiting_stream_moves_while_its_runtime_ends,
+    two_threads_share_one_socket,
+    acceptors_of_one_listener_live_in_two_runtimes,
+    a_poll_function_wakes_the_last_caller_also_after_a_move,
 }

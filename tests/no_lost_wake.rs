@@ -23,7 +23,10 @@ use std::time::Duration;
 const WATCHDOG: Duration = Duration::from_secs(15);
 const LONG: Duration = Duration::from_secs(3600);
 
-const GAMES: [(&str, fn(&mut Game)); 11] = [
+/// A game by its name, and how it is set up.
+type Rules = (&'static str, fn(&mut Game));
+
+const GAMES: [Rules; 11] = [
     ("channels", channels),
     ("oneshots", oneshots),
     ("notices", notices),
@@ -82,7 +85,7 @@ fn keep_to(cores: usize) {
 }
 
 /// Plays these games at once; with pauses for all, if asked for.
-fn play(games: &[(&str, fn(&mut Game))], workers: usize, length: Duration, pauses: bool) {
+fn play(games: &[Rules], workers: usize, length: Duration, pauses: bool) {
     let rt = Arc::new(Runtime::builder().worker_threads(workers).build().unwrap());
     let (gate, over) = (Arc::new(Event::new()), Arc::<AtomicBool>::default());
     gate.set();
@@ -118,7 +121,7 @@ fn play(games: &[(&str, fn(&mut Game))], workers: usize, length: Duration, pause
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let rt = Arc::into_inner(rt).expect("nobody else has it");
     let left = rt.shutdown_timeout(WATCHDOG);
-    assert_eq!((left.tasks, left.threads, left.blocking), (0, 0, 0));
+    assert_eq!((left.tasks.len(), left.threads, left.blocking), (0, 0, 0));
     let steps = watched.iter().map(|game| (game.name, game.steps.load(Ordering::Relaxed)));
     let steps: Vec<_> = steps.collect();
     assert!(steps.iter().all(|(_, steps)| *steps > 0), "{steps:?}");
@@ -423,7 +426,7 @@ fn outside(game: &mut Game) {
             while player.step_outside() {
                 let task = handle.spawn(yield_now());
                 task.wait_blocking(LONG).unwrap().unwrap();
-                if random.next() % 8 == 0 {
+                if random.next().is_multiple_of(8) {
                     thread::sleep(random.up_to(500));
                 }
             }

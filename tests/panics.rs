@@ -1,12 +1,16 @@
 //! Panics of tasks, roots, drops and outputs, and the panics of our own that name a remedy.
 #![cfg(not(loom))]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Flavour, on_every_flavour};
+use mainspring::sync::oneshot;
 use mainspring::{LocalRuntime, spawn, spawn_local, yield_now};
 use one_thread::block_on;
 use std::cell::Cell;
@@ -20,6 +24,12 @@ use watchdog::within;
 
 fn runtime() -> LocalRuntime {
     LocalRuntime::builder().build().unwrap()
+}
+
+fn until(what: impl Fn() -> bool) {
+    while !what() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// What `f` panics with.
@@ -87,10 +97,9 @@ fn a_panic_of_the_root_reaches_the_caller_and_the_runtime_goes_on() {
     });
 }
 
-#[test]
-fn a_panic_of_a_task_is_its_join_error_only() {
-    within(|| {
-        block_on(async {
+fn a_panic_of_a_task_is_its_join_error_only(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let other = spawn(async {
                 yield_now().await;
                 1
@@ -107,15 +116,16 @@ fn a_panic_of_a_task_is_its_join_error_only() {
     });
 }
 
-#[test]
-fn a_panic_in_the_drop_of_an_aborted_future_is_the_outcome() {
-    within(|| {
-        block_on(async {
-            let task = spawn(async {
+fn a_panic_in_the_drop_of_an_aborted_future_is_the_outcome(on: Flavour) {
+    within(move || {
+        on.block_on(async {
+            let (tx, rx) = oneshot::channel();
+            let task = spawn(async move {
                 let _bomb = Bomb("aborted");
+                tx.send(()).unwrap();
                 pending::<()>().await;
             });
-            yield_now().await;
+            rx.await.unwrap();
             task.abort();
             let payload = task.await.unwrap_err().try_into_panic().unwrap();
             assert_eq!(payload.downcast_ref::<&str>(), Some(&"aborted"));
@@ -123,19 +133,17 @@ fn a_panic_in_the_drop_of_an_aborted_future_is_the_outcome() {
     });
 }
 
-#[test]
-fn the_output_counts_although_the_drop_of_the_finished_future_panics() {
-    within(|| {
-        block_on(async {
+fn the_output_counts_although_the_drop_of_the_finished_future_panics(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             spawn(ReadyWith(Bomb("finished"))).await.unwrap();
         });
     });
 }
 
-#[test]
-fn payloads_that_panic_in_turn_harm_nobody() {
-    within(|| {
-        let rt = runtime();
+fn payloads_that_panic_in_turn_harm_nobody(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         rt.block_on(async {
             // The future is ready, and its drop panics with a payload whose drop panics.
             spawn(ReadyWith(DoubleBomb)).await.unwrap();
@@ -144,16 +152,18 @@ fn payloads_that_panic_in_turn_harm_nobody() {
         rt.block_on(async {
             // The same in a detached task, and in one that is aborted.
             drop(spawn(ReadyWith(DoubleBomb)));
-            let task = spawn(async {
+            let (tx, rx) = oneshot::channel();
+            let task = spawn(async move {
                 let _bomb = DoubleBomb;
+                tx.send(()).unwrap();
                 pending::<()>().await;
             });
-            yield_now().await;
+            rx.await.unwrap();
             task.abort();
             let error = task.await.unwrap_err();
             assert_eq!(message_of(|| drop(error.into_panic())), "the payload");
         });
-        assert_eq!(rt.live_tasks(), 0);
+        until(|| rt.live_tasks() == 0);
     });
 }
 
@@ -223,52 +233,60 @@ fn misuse_names_its_remedy() {
     });
 }
 
-#[test]
-fn a_nested_block_on_is_refused_in_tasks_too_and_harms_nobody() {
-    within(|| {
-        let rt = runtime();
-        let other = runtime();
+fn a_nested_block_on_is_refused_in_tasks_too_and_harms_nobody(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
+        let other = on.runtime();
         rt.block_on(async {
             let message = message_of(|| other.block_on(async {}));
             assert!(message.contains("spawn it"), "{message}");
-            let error = spawn(async { block_on(async {}) }).await.unwrap_err();
+            let error = spawn(async move { on.block_on(async {}) }).await.unwrap_err();
             assert!(error.to_string().contains("spawn it"), "{error}");
         });
         other.block_on(async {});
     });
 }
 
-#[test]
-fn a_sleep_polled_outside_names_its_remedy() {
-    within(|| {
+fn a_sleep_polled_outside_names_its_remedy(on: Flavour) {
+    within(move || {
         let mut made = None;
-        block_on(async { made = Some(mainspring::time::sleep(Duration::from_secs(3600))) });
+        on.block_on(async { made = Some(mainspring::time::sleep(Duration::from_secs(3600))) });
         let message = message_of(|| futures::executor::block_on(made.unwrap()));
         assert!(message.contains("inside block_on or a task"), "{message}");
     });
 }
 
-#[test]
-fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+fn a_waker_that_panics_keeps_no_other_from_being_woken(on: Flavour) {
     struct PanickingWaker;
     impl std::task::Wake for PanickingWaker {
         fn wake(self: std::sync::Arc<Self>) {
             panic!("a waker");
         }
     }
-    within(|| {
-        block_on(async {
+    within(move || {
+        on.block_on(async {
             let mut bad = Box::pin(mainspring::time::sleep(Duration::from_millis(2)));
             let waker = std::task::Waker::from(std::sync::Arc::new(PanickingWaker));
             assert!(bad.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             mainspring::time::sleep(Duration::from_millis(5)).await;
             assert!(bad.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
 
-            let mut task = spawn(async {});
+            let (tx, rx) = oneshot::channel();
+            let mut task = spawn(rx);
             let poll = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
             assert!(poll.is_pending());
-            yield_now().await;
-            task.await.unwrap();
+            tx.send(()).unwrap();
+            task.await.unwrap().unwrap();
         });
     });
+}
+
+on_every_flavour! {
+    a_panic_of_a_task_is_its_join_error_only,
+    a_panic_in_the_drop_of_an_aborted_future_is_the_outcome,
+    the_output_counts_although_the_drop_of_the_finished_future_panics,
+    payloads_that_panic_in_turn_harm_nobody,
+    a_nested_block_on_is_refused_in_tasks_too_and_harms_nobody,
+    a_sleep_polled_outside_names_its_remedy,
+    a_waker_that_panics_keeps_no_other_from_being_woken,
 }

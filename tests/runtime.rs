@@ -3,9 +3,12 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use futures::channel::{mpsc, oneshot};
 use futures::{SinkExt, StreamExt};
 use mainspring::{Handle, LocalRuntime, block_on, spawn, spawn_local, yield_now};
@@ -23,13 +26,14 @@ fn runtime() -> LocalRuntime {
     LocalRuntime::builder().build().unwrap()
 }
 
-#[test]
-fn a_task_is_spawned_joined_aborted_and_detached() {
-    within(|| {
-        block_on(async {
+fn a_task_is_spawned_joined_aborted_and_detached(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let task = spawn(async { 6 * 7 });
             let id = task.id();
-            assert!(!task.is_finished(), "it does not run inside spawn");
+            if let Flavour::Local = on {
+                assert!(!task.is_finished(), "it does not run inside spawn");
+            }
             assert_eq!(task.await.unwrap(), 42);
 
             let endless = spawn(pending::<()>());
@@ -64,10 +68,9 @@ fn a_task_that_is_aborted_before_its_first_poll_is_dropped_unpolled() {
     });
 }
 
-#[test]
-fn a_task_may_abort_itself() {
-    within(|| {
-        block_on(async {
+fn a_task_may_abort_itself(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             let (tx, rx) = oneshot::channel::<mainspring::task::AbortHandle>();
             let task = spawn(async move {
                 rx.await.unwrap().abort();
@@ -258,10 +261,9 @@ fn a_wake_between_two_block_ons_is_not_lost() {
     });
 }
 
-#[test]
-fn the_waker_of_an_earlier_root_does_no_harm() {
-    within(|| {
-        let rt = runtime();
+fn the_waker_of_an_earlier_root_does_no_harm(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let mut old: Option<Waker> = None;
         rt.block_on(poll_fn(|cx| {
             old = Some(cx.waker().clone());
@@ -315,12 +317,11 @@ fn two_runtimes_of_one_thread_wake_each_other() {
     });
 }
 
-#[test]
-fn one_runtime_after_another() {
-    within(|| {
+fn one_runtime_after_another(on: Flavour) {
+    within(move || {
         let total: usize = (0..50)
             .map(|n| {
-                block_on(async move {
+                on.block_on(async move {
                     let tasks: Vec<_> = (0..n).map(|_| spawn(async { 1 })).collect();
                     let mut sum = 0;
                     for task in tasks {
@@ -334,11 +335,10 @@ fn one_runtime_after_another() {
     });
 }
 
-#[test]
-fn handle_current_is_the_runtime_that_runs() {
-    within(|| {
+fn handle_current_is_the_runtime_that_runs(on: Flavour) {
+    within(move || {
         assert!(Handle::try_current().is_err());
-        let rt = runtime();
+        let rt = on.runtime();
         let handle = rt.block_on(async { Handle::current() });
         let task = handle.spawn(async { Handle::try_current().is_ok() });
         assert!(rt.block_on(task).unwrap());
@@ -347,10 +347,9 @@ fn handle_current_is_the_runtime_that_runs() {
     });
 }
 
-#[test]
-fn a_task_knows_its_id_and_the_root_has_none() {
-    within(|| {
-        block_on(async {
+fn a_task_knows_its_id_and_the_root_has_none(on: Flavour) {
+    within(move || {
+        on.block_on(async {
             assert!(mainspring::task::try_id().is_none());
             let task = spawn(async {
                 let id = mainspring::task::id();
@@ -384,12 +383,11 @@ fn live_tasks_counts_what_has_not_ended() {
     });
 }
 
-#[test]
-fn one_waker_wakes_a_task_once_however_often_it_is_called() {
-    within(|| {
+fn one_waker_wakes_a_task_once_however_often_it_is_called(on: Flavour) {
+    within(move || {
         let polls = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&polls);
-        block_on(async move {
+        on.block_on(async move {
             let (tx, rx) = oneshot::channel::<Waker>();
             let mut tx = Some(tx);
             let task = spawn(poll_fn(move |cx| {
@@ -412,4 +410,14 @@ fn one_waker_wakes_a_task_once_however_often_it_is_called() {
         });
         assert_eq!(polls.load(Ordering::Relaxed), 2);
     });
+}
+
+on_every_flavour! {
+    a_task_is_spawned_joined_aborted_and_detached,
+    a_task_may_abort_itself,
+    the_waker_of_an_earlier_root_does_no_harm,
+    one_runtime_after_another,
+    handle_current_is_the_runtime_that_runs,
+    a_task_knows_its_id_and_the_root_has_none,
+    one_waker_wakes_a_task_once_however_often_it_is_called,
 }

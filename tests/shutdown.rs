@@ -507,6 +507,41 @@ fn a_shutdown_that_has_waited_does_not_wait_again() {
 }
 
 #[test]
+fn no_closure_begins_while_the_workers_are_waited_for() {
+    within(|| {
+        let builder = Runtime::builder().worker_threads(1).blocking_threads(1).blocking_queue(8);
+        let rt = builder.build().unwrap();
+        let (alive, began) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let stuck = stick(&rt, &alive, || ());
+        let (release, released) = mpsc::channel::<()>();
+        let (enter, entered) = mpsc::channel();
+        let handle = rt.handle();
+        let running = handle.spawn_blocking(move || {
+            enter.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        entered.recv().unwrap();
+        let ending = thread::spawn(move || rt.shutdown_timeout(LONG));
+        let counts = || {
+            let began = began.clone();
+            move || {
+                began.fetch_add(1, SeqCst);
+            }
+        };
+        // Until the pool has ended, or its queue is full.
+        let mut queued: Vec<_> =
+            std::iter::from_fn(|| handle.try_spawn_blocking(counts()).ok()).collect();
+        queued.push(handle.spawn_blocking(counts()));
+        assert!(queued.into_iter().all(is_cancelled), "while a worker is still stuck");
+        release.send(()).unwrap();
+        running.wait_blocking(LONG).unwrap().unwrap();
+        stuck.release.send(()).unwrap();
+        assert_nothing_left(ending.join().unwrap());
+        assert_eq!(began.load(SeqCst), 0);
+    });
+}
+
+#[test]
 fn handles_of_an_ended_runtime_answer() {
     within(|| {
         let rt = runtime(2);

@@ -5,6 +5,8 @@
 // No model runs these tests.
 #![allow(clippy::disallowed_types)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/wakers.rs"]
 mod wakers;
 #[path = "common/watchdog.rs"]
@@ -13,6 +15,7 @@ mod watchdog;
 #[path = "common/one_thread.rs"]
 mod one_thread;
 
+use flavours::{Any, Flavour, on_every_flavour};
 use futures::channel::oneshot;
 use mainspring::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 use mainspring::{LocalRuntime, sim, spawn_local, yield_now};
@@ -168,7 +171,7 @@ fn the_latest_waker_is_woken() {
 }
 
 /// A sleep that was polled once, on a runtime that is given back.
-fn polled_on(rt: &LocalRuntime, duration: Duration) -> Pin<Box<Sleep>> {
+fn polled_on(rt: &Any, duration: Duration) -> Pin<Box<Sleep>> {
     let mut polled = None;
     rt.block_on(async {
         let mut sleeping = Box::pin(sleep(duration));
@@ -178,15 +181,14 @@ fn polled_on(rt: &LocalRuntime, duration: Duration) -> Pin<Box<Sleep>> {
     polled.unwrap()
 }
 
-#[test]
-fn a_sleep_moves_to_another_runtime_after_the_end_of_its_first() {
-    within(|| {
-        let a = runtime();
+fn a_sleep_moves_to_another_runtime_after_the_end_of_its_first(on: Flavour) {
+    within(move || {
+        let a = on.runtime();
         let start = std::time::Instant::now();
         let (mut short, over) = (polled_on(&a, ms(20)), polled_on(&a, ms(1)));
         drop(a);
         thread::spawn(move || {
-            block_on(async {
+            on.block_on(async {
                 short.as_mut().await;
                 assert!(start.elapsed() >= ms(20));
                 over.await;
@@ -197,31 +199,29 @@ fn a_sleep_moves_to_another_runtime_after_the_end_of_its_first() {
     });
 }
 
-#[test]
-fn a_sleep_moves_to_another_runtime_while_its_first_stands_still() {
-    within(|| {
-        let a = runtime();
+fn a_sleep_moves_to_another_runtime_while_its_first_stands_still(on: Flavour) {
+    within(move || {
+        let a = on.runtime();
         let start = std::time::Instant::now();
         let sleeping = polled_on(&a, ms(20));
-        block_on(sleeping);
+        on.block_on(sleeping);
         assert!(start.elapsed() >= ms(20));
 
         // Dropped elsewhere after the move, and before it.
         let mut moved = polled_on(&a, HOUR);
-        block_on(async { assert!(futures::poll!(&mut moved).is_pending()) });
+        on.block_on(async { assert!(futures::poll!(&mut moved).is_pending()) });
         drop(moved);
         drop(polled_on(&a, HOUR));
         a.block_on(async { sleep(ms(1)).await });
     });
 }
 
-#[test]
-fn a_sleep_waits_through_the_end_of_its_runtime_in_another() {
-    within(|| {
-        let (a, b) = (runtime(), runtime());
+fn a_sleep_waits_through_the_end_of_its_runtime_in_another(on: Flavour) {
+    within(move || {
+        let (a, b) = (on.runtime(), on.runtime());
         let start = std::time::Instant::now();
         let sleeping = polled_on(&a, ms(30));
-        let task = b.spawn_local(sleeping);
+        let task = b.spawn(sleeping);
         b.block_on(yield_now());
         drop(a);
         b.block_on(task).unwrap();
@@ -229,10 +229,9 @@ fn a_sleep_waits_through_the_end_of_its_runtime_in_another() {
     });
 }
 
-#[test]
-fn the_end_of_a_runtime_wakes_those_who_sleep_in_it() {
-    within(|| {
-        let rt = runtime();
+fn the_end_of_a_runtime_wakes_those_who_sleep_in_it(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let (counter, waker) = Counter::new();
         let mut sleeping = polled_on(&rt, HOUR);
         rt.block_on(async {
@@ -282,14 +281,13 @@ fn time_outs() {
     });
 }
 
-#[test]
-fn a_time_out_holds_its_future_once() {
+fn a_time_out_holds_its_future_once(on: Flavour) {
     let work = || async {
         let large = [0_u8; 1024];
         mainspring::yield_now().await;
         std::hint::black_box(&large);
     };
-    runtime().block_on(async {
+    on.runtime().block_on(async {
         let nested = timeout(ms(1), timeout(ms(1), timeout(ms(1), work())));
         assert!(size_of_val(&nested) <= size_of_val(&work()) + 3 * 128);
     });
@@ -323,10 +321,9 @@ fn a_hundred_thousand_at_once() {
     });
 }
 
-#[test]
-fn a_timer_armed_by_a_spawn_from_outside_shortens_a_long_sleep() {
-    within(|| {
-        let rt = runtime();
+fn a_timer_armed_by_a_spawn_from_outside_shortens_a_long_sleep(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         let handle = rt.handle();
         let (tx, rx) = oneshot::channel();
         let thread = thread::spawn(move || {
@@ -347,14 +344,13 @@ fn a_timer_armed_by_a_spawn_from_outside_shortens_a_long_sleep() {
     });
 }
 
-#[test]
-fn a_sleep_of_this_runtime_is_polled_and_dropped_by_another_thread() {
-    within(|| {
-        let rt = runtime();
+fn a_sleep_of_this_runtime_is_polled_and_dropped_by_another_thread(on: Flavour) {
+    within(move || {
+        let rt = on.runtime();
         for _ in 0..50 {
             let sleeps: Vec<_> = (0..20).map(|n| polled_on(&rt, ms(1 + n % 3))).collect();
             let other = thread::spawn(move || {
-                block_on(async move {
+                on.block_on(async move {
                     for (n, sleeping) in sleeps.into_iter().enumerate() {
                         if n % 2 == 0 {
                             sleeping.await;
@@ -420,4 +416,14 @@ fn fine_sleeps_end_one_after_the_other() {
             }
         });
     });
+}
+
+on_every_flavour! {
+    a_sleep_waits_through_the_end_of_its_runtime_in_another,
+    a_sleep_moves_to_another_runtime_after_the_end_of_its_first,
+    a_sleep_moves_to_another_runtime_while_its_first_stands_still,
+    the_end_of_a_runtime_wakes_those_who_sleep_in_it,
+    a_time_out_holds_its_future_once,
+    a_timer_armed_by_a_spawn_from_outside_shortens_a_long_sleep,
+    a_sleep_of_this_runtime_is_polled_and_dropped_by_another_thread,
 }

@@ -85,18 +85,36 @@ fn hooks_are_told_after_the_end_of_the_task_and_the_closure_after_them() {
 }
 
 #[test]
-fn who_can_be_told_by_a_handle_is_not_told_otherwise() {
+fn who_asks_a_handle_is_the_only_one_to_be_told() {
     within(|| {
         let (log, builder) = closure();
         let rt = builder.build().unwrap();
         rt.block_on(async {
             assert!(spawn(async { panic!("joined") }).await.unwrap_err().is_panic());
-            let unasked = spawn(async { panic!("in the handle") });
-            yield_now().await;
-            assert!(unasked.is_finished());
-            drop(unasked);
+            let error = spawn_blocking(|| panic!("joined too")).await.unwrap_err();
+            assert!(error.is_panic());
         });
         log.is(&[]);
+    });
+}
+
+#[test]
+fn a_handle_that_is_dropped_unasked_tells_where_it_is_dropped() {
+    within(|| {
+        let (log, builder) = closure();
+        let rt = builder.hooks(Arc::new(log.clone())).build().unwrap();
+        let task = rt.handle().spawn(async { panic!("in the handle") });
+        let later = rt.handle().spawn(async { panic!("after the end") });
+        rt.block_on(yield_now());
+        assert!(task.is_finished());
+        log.is(&["Panicked", "Done", "Panicked", "Done"]);
+        log.0.lock().unwrap().clear();
+        thread::spawn(move || drop(task)).join().unwrap();
+        log.is(&["hook: Send -: in the handle", "Send -: in the handle"]);
+        log.0.lock().unwrap().clear();
+        drop(rt);
+        drop(later);
+        log.is(&["hook: Send -: after the end", "Send -: after the end"]);
     });
 }
 
@@ -159,10 +177,13 @@ fn closures_that_block_are_told_of_on_the_thread_of_the_pool() {
             .unwrap();
         rt.block_on(async {
             let (tell, own) = mpsc::channel();
+            let (go, gone) = mpsc::channel();
             drop(spawn_blocking(move || {
+                gone.recv().unwrap();
                 tell.send(thread::current().id()).unwrap();
                 panic!("in the pool");
             }));
+            go.send(()).unwrap();
             assert_eq!(threads.recv().unwrap(), own.recv().unwrap());
         });
         drop(rt);

@@ -3,9 +3,12 @@
 // Handles are handed about on purpose.
 #![allow(clippy::async_yields_async)]
 
+#[path = "common/flavours.rs"]
+mod flavours;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use flavours::{Flavour, on_every_flavour};
 use mainspring::{Handle, JoinHandle, LocalRuntime, spawn, spawn_blocking, yield_now};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,10 +87,9 @@ fn after_a_timeout_the_handle_is_as_good_as_before() {
     });
 }
 
-#[test]
-fn a_closure_may_wait_for_a_task_of_its_runtime() {
-    within(|| {
-        let waited = mainspring::block_on(async {
+fn a_closure_may_wait_for_a_task_of_its_runtime(on: Flavour) {
+    within(move || {
+        let waited = on.block_on(async {
             let task = spawn(async {
                 yield_now().await;
                 7
@@ -190,4 +192,8 @@ fn completion_against_timeout() {
         drop(stop);
         thread.join().unwrap();
     });
+}
+
+on_every_flavour! {
+    a_closure_may_wait_for_a_task_of_its_runtime,
 }

@@ -48,6 +48,8 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let own = app::Handles::new(process);
     let runtime = options.runtime.blocking_niceness(options.niceness).build()?;
     let server = options.server.build(app::routes(&own)?)?;
+    let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
+    let admin = admin.transpose()?;
     let handle = server.handle();
     own.process.server.set(handle.clone()).unwrap_or_else(|_| unreachable!("set once"));
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -63,8 +65,6 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let bounds = options::describe(&runtime.handle(), &server.handle().bounds(), options.niceness);
     let descriptors = descriptors.map_or_else(|| "unlimited".to_owned(), |count| count.to_string());
     tell(format_args!("limits: {descriptors} descriptors, {bounds}"));
-    let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
-    let admin = admin.transpose()?;
     if let Some(admin) = &admin {
         tell(format_args!("numbers at http://{}", admin.local_addr()));
     }

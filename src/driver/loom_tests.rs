@@ -79,6 +79,29 @@ fn loom_arm_twice_against_sleep() {
     });
 }
 
+/// A guest comes out of its sleep, because the driver's thread wants to sleep there itself, and arms a
+/// timer.
+#[test]
+fn loom_arm_after_a_sleep_as_a_guest() {
+    loom::model(|| {
+        let driver = driver();
+        // As `turn_as_guest` does it. But loom lets a `try_lock` wait if it is about to begin when
+        // another succeeds, so that this one comes before there is another thread.
+        let sleeper = driver.poller.lock();
+        assert!(driver.unpark.announce());
+        let own_thread = {
+            let driver = Arc::clone(&driver);
+            thread::spawn(move || {
+                // It never comes back if it sleeps past the deadline.
+                driver.turn(Turn::Sleep, &mut WakeList::new()).unwrap();
+            })
+        };
+        driver.turn_with(sleeper, true, &mut WakeList::new()).unwrap();
+        arm(&driver, SOON);
+        own_thread.join().unwrap();
+    });
+}
+
 /// In virtual time: nothing to jump to, against a timer that is armed meanwhile.
 #[test]
 fn loom_arm_against_a_sleep_in_virtual_time() {

@@ -4,7 +4,7 @@
 //!
 //! | part | guards | taken by | held across |
 //! |---|---|---|---|
-//! | `poller` | the kernel's poll and its events | who turns the driver, by `try_lock`; its own thread by `lock`, to sleep | the wait and the dispatch; never a wake, a hook or a poll of a task |
+//! | `poller` | the kernel's poll and its events | who turns the driver, by `try_lock`; its own thread by `lock`, to sleep | the wait, the dispatch and the expiry of timers; never a wake, a hook or a poll of a task |
 //! | registry | – | anyone: `epoll_ctl` is safe beside `epoll_wait` | – |
 //! | slots | registrations with generations | register, deregister, once per batch of events | never a system call |
 //! | wheel | timers and `sleep_until` | arm, cancel, expire | never a system call |
@@ -272,6 +272,7 @@ impl Driver {
     }
 
     /// A turn with a sleep, which begins at the moment that is given, or without.
+    #[inline(always)]
     fn turn_with(
         &self,
         mut sleeper: MutexGuard<'_, Sleeper>,
@@ -293,8 +294,10 @@ impl Driver {
         if let Some(timer) = &mut sleeper.kernel_timer {
             timer.has_become(now);
         }
+        // It ends the sleep that was published, which is ours only as long as nobody else turns.
+        let timers_fired = self.timers.expire(now, wakes);
         drop(sleeper);
-        Ok(Turned::at(now, dispatched, self.timers.expire(now, wakes)))
+        Ok(Turned::at(now, dispatched, timers_fired))
     }
 
     /// A turn that may sleep, for a clock that jumps.

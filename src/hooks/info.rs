@@ -45,7 +45,7 @@ pub enum TaskKind {
     Send,
     /// Its future stays on the thread that spawned it.
     Local,
-    /// Its future was made on one worker, and stays there.
+    /// Its future was made on one worker, and stays there; or will be, before it is first polled.
     Pinned,
     /// It is a closure that may block, and runs on a thread of the pool.
     Blocking,

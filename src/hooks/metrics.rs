@@ -9,21 +9,25 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// # mainspring::block_on(async {
-/// let handle = mainspring::Handle::current();
-/// let task = mainspring::spawn(mainspring::time::sleep(std::time::Duration::from_secs(60)));
-/// mainspring::yield_now().await;
-/// let metrics = handle.metrics();
-/// assert_eq!((metrics.workers[0].polls, metrics.alive_tasks, metrics.timers), (1, 1, 1));
-/// # task.abort();
-/// # });
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// rt.block_on(async {
+///     let handle = mainspring::Handle::current();
+///     let task = mainspring::spawn(mainspring::time::sleep(std::time::Duration::from_secs(60)));
+///     mainspring::yield_now().await;
+///     let metrics = handle.metrics();
+///     assert_eq!((metrics.workers[0].polls, metrics.alive_tasks, metrics.timers), (1, 1, 1));
+/// #     task.abort();
+/// });
+/// # Ok::<(), mainspring::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
     /// One for each worker, in their order.
     pub workers: Vec<WorkerMetrics>,
-    /// Tasks, and wakes of tasks, that came from other threads and that no worker has taken up yet.
+    /// Tasks, and wakes of tasks, that came from other threads and that no worker has taken up yet. What
+    /// was left for one worker of several, as a task that stays there, is among those that are `queued`
+    /// there.
     pub injector: usize,
     /// Tasks that were spawned and have not ended; without closures, which `blocking` counts.
     pub alive_tasks: usize,
@@ -57,6 +61,8 @@ pub struct WorkerMetrics {
     /// Tasks that it ran right after the one that woke them, ahead of its queue.
     pub lifo_hits: u64,
     /// How many wait in its queue for their turn: tasks, and the future of a `block_on`. Of a
+    /// [`Runtime`](crate::Runtime), tasks that stay on the worker do not count once it has taken them up.
+    /// Of a
     /// [`LocalRuntime`](crate::LocalRuntime) that runs, other threads than its own are told how many that
     /// were when its loop last looked at the clock.
     pub queued: usize,

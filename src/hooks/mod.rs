@@ -45,7 +45,11 @@ pub(crate) use set::{HookSet, OnUnhandledPanic};
 ///
 /// - It runs on the thread where the event happens: `on_spawn` and `on_wake` on whichever thread
 ///   spawns or wakes, which need not belong to the runtime; the others on the runtime's threads, or
-///   where the runtime is dropped.
+///   where the runtime is dropped; `on_unhandled_panic` also where a handle is.
+/// - Several threads call hooks at the same time: the workers of a [`Runtime`](crate::Runtime), those
+///   of the pool, and whoever spawns or wakes. What is told of one task comes in order, with two
+///   exceptions: `on_wake` may come while the task is polled, and a task that was woken meanwhile may
+///   be polled by another worker before the one before has told `on_poll_end`, so that the two overlap.
 /// - It runs under no lock of the runtime, so it may spawn, wake and send. It must not cause the
 ///   event that it answers to (a spawn from `on_spawn`), or it recurses without end.
 /// - It must not drop the runtime (out of a thread-local, say), which would wait for the event that
@@ -89,17 +93,21 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = (task, how);
     }
 
-    /// A task panicked, and its [`JoinHandle`](crate::JoinHandle) tells nobody: that was dropped
-    /// before the task ended.
+    /// A task panicked, and its [`JoinHandle`](crate::JoinHandle) told nobody: that was dropped, before
+    /// the task ended, or after that without being asked.
     ///
-    /// [`on_finish`](Self::on_finish) came before, on the same thread, which is the one where the task
-    /// ended: for a closure of `spawn_blocking` that is the pool's. `payload` is what the task panicked
-    /// with, as [`JoinError::into_panic`](crate::JoinError::into_panic) would give it: a `&'static str`
-    /// or a `String` where `panic!` was given a text. It is only lent, and dropped after this returns.
+    /// [`on_finish`](Self::on_finish) came before. If the handle was gone by then, this comes next, on
+    /// the same thread, where the task ended: for a closure of `spawn_blocking` that is the pool's. Else
+    /// it is called by the drop of the handle, on whichever thread that is, also after the end of the
+    /// runtime.
     ///
-    /// Not told of: a panic whose handle is dropped after the task has ended, unasked; one in the drop
-    /// of an output that nobody takes; and those of what is no task, as the closures of
-    /// [`Handle::call_soon`](crate::Handle::call_soon). The panic hook of std has printed all of them.
+    /// `payload` is what the task panicked with, as
+    /// [`JoinError::into_panic`](crate::task::JoinError::into_panic) would give it: a `&'static str` or a
+    /// `String` where `panic!` was given a text. It is only lent, and dropped after this returns.
+    ///
+    /// Not told of: a panic in the drop of an output that nobody takes; and those of what is no task, as
+    /// the closures of [`Handle::call_soon`](crate::Handle::call_soon). The panic hook of std has
+    /// printed them all the same.
     ///
     /// # Examples
     ///
@@ -145,14 +153,15 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = task;
     }
 
-    /// A worker found nothing to do and is about to sleep in its driver.
+    /// A worker found nothing to do and is about to sleep in its driver, on its own thread.
     ///
     /// `worker` counts from 0; a [`LocalRuntime`](crate::LocalRuntime) has one, number 0.
     fn on_park(&self, worker: usize) {
         let _ = worker;
     }
 
-    /// A worker is back from its sleep, before it wakes the tasks whose events ended it.
+    /// A worker is back from its sleep, or did not sleep as something had come meanwhile; before it wakes
+    /// the tasks whose events ended it.
     fn on_unpark(&self, worker: usize) {
         let _ = worker;
     }
@@ -176,7 +185,8 @@ pub trait Hooks: Send + Sync + 'static {
     }
 
     /// A worker that had nothing to do has taken `tasks` tasks, one at least, out of the queue of the
-    /// worker `from`, and is about to run them.
+    /// worker `from`, and is about to run them. (Those that a third worker took from it at once are
+    /// not counted.)
     ///
     /// On the thread of `worker`, the thief. A [`LocalRuntime`](crate::LocalRuntime) has nobody to
     /// steal from.

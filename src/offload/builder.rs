@@ -125,9 +125,7 @@ impl Builder {
     pub(crate) fn check(self) -> Result<Settings, BadSetting> {
         let limit = check_threads(self.max_threads)?;
         let queue = check_queue(self.queue)?;
-        if self.name.contains('\0') {
-            return Err(BadSetting(Bad::Name));
-        }
+        check_name(&self.name)?;
         if self.stack_size == Some(0) {
             return Err(BadSetting(Bad::Stack));
         }
@@ -157,6 +155,11 @@ pub(super) fn check_threads(threads: usize) -> Result<u16, BadSetting> {
 
 pub(super) fn check_queue(jobs: usize) -> Result<usize, BadSetting> {
     if (1..=MOST_QUEUED).contains(&jobs) { Ok(jobs) } else { Err(BadSetting(Bad::Queue(jobs))) }
+}
+
+/// Whether a thread can be called so: std panics where there is a zero byte in it.
+pub(crate) fn check_name(name: &str) -> Result<(), BadSetting> {
+    if name.contains('\0') { Err(BadSetting(Bad::Name)) } else { Ok(()) }
 }
 
 /// A setting of a pool is out of its bounds; the message names it.

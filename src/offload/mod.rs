@@ -36,6 +36,7 @@ mod loom_tests;
 mod tests;
 
 pub use crate::task::{Busy, Executor, Job};
+pub(crate) use builder::check_name;
 pub use builder::{BadSetting, Builder};
 pub use limits::BlockingLimits;
 pub use pool::ThreadPool;

@@ -160,8 +160,13 @@ impl ThreadPool {
     pub(crate) fn finish(&mut self, limit: Duration) -> usize {
         // The drop must not wait once more.
         self.patience = Duration::ZERO;
-        self.pool.close();
+        self.close();
         self.pool.0.crew.wait(limit)
+    }
+
+    /// Takes in nothing more, and drops what has not started.
+    pub(crate) fn close(&self) {
+        self.pool.close();
     }
 
     pub(crate) fn handle(&self) -> &PoolHandle {

@@ -86,12 +86,12 @@ impl LocalBuilder {
     }
 
     /// Calls `f` when a task panicked and nobody will learn of it, because its
-    /// [`JoinHandle`](crate::JoinHandle) was dropped before the task ended; by default nothing is
-    /// called. The panic hook of std has printed the panic already.
+    /// [`JoinHandle`](crate::JoinHandle) was dropped, before the task ended or unasked after that; by
+    /// default nothing is called. The panic hook of std has printed the panic already.
     ///
     /// `f` gets the task and what it panicked with. It runs on the thread where the task ended, for a
-    /// closure of [`spawn_blocking`](crate::spawn_blocking) on the pool's, under no lock of the
-    /// runtime. The rules for [hooks](Hooks) are those for `f`, and
+    /// closure of [`spawn_blocking`](crate::spawn_blocking) on the pool's; or where the handle was
+    /// dropped, if that came later; under no lock of the runtime. The rules for [hooks](Hooks) are those for `f`, and
     /// [`Hooks::on_unhandled_panic`] says of which panics it is not told; but the events of other tasks
     /// cost no more with it. If there are hooks, too, they are told first. If `f` panics, that is
     /// caught and reported once on standard error, and `f` is not called again; neither do hooks that

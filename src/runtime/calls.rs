@@ -39,17 +39,15 @@ impl Handle {
     /// ```
     /// use std::sync::mpsc;
     ///
+    /// let rt = mainspring::Runtime::builder().worker_threads(2).build()?;
     /// let (tx, rx) = mpsc::channel();
-    /// mainspring::block_on(async {
-    ///     let handle = mainspring::Handle::current();
-    ///     for n in 0..3 {
-    ///         let tx = tx.clone();
-    ///         handle.call_soon(move || tx.send(n).unwrap());
-    ///     }
-    ///     while rx.try_recv() != Ok(2) {
-    ///         mainspring::yield_now().await;
-    ///     }
-    /// });
+    /// for n in 0..3 {
+    ///     let tx = tx.clone();
+    ///     rt.handle().call_soon(move || tx.send(n).unwrap());
+    /// }
+    /// drop(tx);
+    /// assert_eq!(rx.iter().collect::<Vec<_>>(), [0, 1, 2]);
+    /// # Ok::<(), mainspring::BuildError>(())
     /// ```
     #[track_caller]
     pub fn call_soon<F>(&self, f: F) -> TimerHandle
@@ -70,8 +68,11 @@ impl Handle {
     /// as now.
     ///
     /// It is never early, and late by a step of the timer (1 ms by default) or by what runs just then.
-    /// Calls at different moments come in the order of these, to a step of the timer. Otherwise it is
-    /// as with [`call_soon`](Self::call_soon).
+    /// In a [`LocalRuntime`](crate::LocalRuntime), calls at different moments come in the order of these,
+    /// to a step of the timer. In a [`Runtime`](crate::Runtime) each is made by the worker that comes to
+    /// it: those whose moments are close may be made side by side or in another order, and so may one
+    /// that comes late because its worker was busy. Otherwise it is as with
+    /// [`call_soon`](Self::call_soon).
     ///
     /// # Examples
     ///
@@ -146,11 +147,11 @@ impl TimerHandle {
     /// # Examples
     ///
     /// ```
-    /// # mainspring::block_on(async {
-    /// let call = mainspring::Handle::current().call_soon(|| unreachable!("cancelled"));
+    /// let rt = mainspring::LocalRuntime::builder().build()?;
+    /// let call = rt.handle().call_soon(|| unreachable!("cancelled"));
     /// assert!(call.cancel() && call.cancel() && call.is_cancelled());
-    /// mainspring::yield_now().await;
-    /// # });
+    /// rt.block_on(mainspring::yield_now());
+    /// # Ok::<(), mainspring::BuildError>(())
     /// ```
     pub fn cancel(&self) -> bool {
         let cancelled = self.fate.cancel();

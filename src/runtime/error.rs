@@ -11,6 +11,9 @@ const COARSEST: Duration = Duration::from_secs(1);
 /// More workers than this are taken for a mistake.
 pub(super) const MOST_WORKERS: usize = 1024;
 
+/// Less does not hold what a worker itself needs, in a build without optimisations and with a panic.
+const SMALLEST_STACK: usize = 64 << 10;
+
 /// Why a runtime could not be made; the message says what to change.
 #[derive(Debug)]
 pub struct BuildError(pub(super) Why);
@@ -20,6 +23,7 @@ pub(super) enum Why {
     Descriptors(io::Error),
     Thread(io::Error),
     Workers(usize),
+    Stack(usize),
     Resolution(Duration),
     Setting(BadSetting),
 }
@@ -29,6 +33,14 @@ pub(super) fn check_resolution(resolution: Duration) -> Result<Duration, BuildEr
     match (FINEST..=COARSEST).contains(&resolution) {
         true => Ok(resolution),
         false => Err(BuildError(Why::Resolution(resolution))),
+    }
+}
+
+/// Whether a worker has room on such a stack.
+pub(super) fn check_stack(bytes: Option<usize>) -> Result<(), BuildError> {
+    match bytes {
+        Some(bytes) if bytes < SMALLEST_STACK => Err(BuildError(Why::Stack(bytes))),
+        _ => Ok(()),
     }
 }
 
@@ -46,12 +58,16 @@ impl fmt::Display for BuildError {
             ),
             Why::Thread(error) => write!(
                 f,
-                "the system gave no thread for a worker ({error}): ask for fewer workers, or raise \
-                 what it allows (memory, ulimit -u, pids.max)"
+                "the system gave no thread for a worker ({error}): ask for fewer workers or \
+                 smaller stacks, or raise what it allows (memory, ulimit -u, pids.max)"
             ),
             Why::Workers(given) => {
                 write!(f, "worker_threads is {given}, but must be from 1 to {MOST_WORKERS}")
             }
+            Why::Stack(given) => write!(
+                f,
+                "stack_size is {given} bytes, but must be {SMALLEST_STACK} (64 KiB) at least"
+            ),
             Why::Resolution(given) => write!(
                 f,
                 "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
@@ -66,7 +82,7 @@ impl std::error::Error for BuildError {
         match &self.0 {
             Why::Descriptors(error) | Why::Thread(error) => Some(error),
             Why::Setting(bad) => Some(bad),
-            Why::Workers(_) | Why::Resolution(_) => None,
+            Why::Workers(_) | Why::Stack(_) | Why::Resolution(_) => None,
         }
     }
 }

@@ -34,7 +34,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Makes `future` a task of the runtime that runs the calling code.
 ///
-/// It does not run before the caller awaits or returns, and goes on if the handle is dropped.
+/// It goes on if the handle is dropped. In a [`LocalRuntime`](crate::LocalRuntime) it does not run before
+/// the caller awaits or returns; in a [`Runtime`] another worker may begin with it at once.
 ///
 /// # Panics
 ///

@@ -87,9 +87,10 @@ impl Handle {
     /// Makes this runtime the current one on the calling thread, until the guard drops.
     ///
     /// [`spawn`](crate::spawn()), [`sleep`](crate::time::sleep), sockets and
-    /// [`Handle::current`] find it then, as they do inside `block_on`. Nothing runs by that: tasks,
-    /// timers and sockets wait until the runtime itself runs. The thread is not taken for one of the
-    /// runtime's either, so it may call `block_on`, or
+    /// [`Handle::current`] find it then, as they do inside `block_on`. Nothing runs by that: the tasks,
+    /// timers and sockets of a [`LocalRuntime`](crate::LocalRuntime) wait until that itself runs, and
+    /// those of a [`Runtime`](crate::Runtime) go on on its workers as ever. The thread is not taken for
+    /// one of the runtime's either, so it may call `block_on`, or
     /// [`wait_blocking`](JoinHandle::wait_blocking) if it runs no other runtime.
     ///
     /// Guards nest, and may be dropped in any order: the last that is left over counts. One that is
@@ -167,7 +168,7 @@ impl Handle {
     /// What the runtime has counted so far, and holds now; from any thread, at any time.
     ///
     /// It stops nothing. The counters are read where they lie. For the numbers of tasks and timers it
-    /// takes locks that the runtime's own thread has nearly for free, so that to ask from another thread
+    /// takes locks that the runtime's own threads have nearly for free, so that to ask from another one
     /// costs that microseconds, and makes these locks cost a few nanoseconds more for a while: ask some
     /// times a second, not thousands of times.
     ///

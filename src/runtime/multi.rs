@@ -8,10 +8,11 @@ use crate::context::{self, Occupied};
 use crate::driver::Clock;
 use crate::offload::ThreadPool;
 use crate::scheduler::workers::Workers;
-use crate::task::JoinHandle;
+use crate::task::{self, JoinHandle};
 use std::fmt;
 use std::future::Future;
 use std::io::Write;
+use std::panic::Location;
 use std::time::Duration;
 
 /// How long the drop of a runtime waits.
@@ -92,7 +93,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.handle().spawn(future)
+        task::spawn(&*self.workers.outside().spawn, future, Location::caller())
     }
 
     /// A handle that reaches this runtime from any thread.
@@ -146,6 +147,9 @@ impl Runtime {
         }
         // Who is inside would wait for itself.
         let deadline = clock.now() + if inside { Duration::ZERO } else { limit };
+        self.workers.close();
+        // While the workers are waited for no further closure begins.
+        self.pool.close();
         let rest = self.workers.shut_down(deadline);
         let left = match self.is_in_pool() {
             true => Duration::ZERO,

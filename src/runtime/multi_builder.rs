@@ -1,13 +1,14 @@
 //! How a runtime with several workers is put together.
 
 use super::builder::TIMER_RESOLUTION;
-use super::error::{BuildError, MOST_WORKERS, Why, check_resolution};
+use super::error::{BuildError, MOST_WORKERS, Why, check_resolution, check_stack};
 use super::multi::Runtime;
 use crate::context::DefaultExecutor;
 use crate::driver::KernelTimers;
-use crate::hooks::{HookSet, Hooks};
+use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
 use crate::offload::{self, ThreadPool};
 use crate::scheduler::workers::{Settings, StartError, Workers};
+use std::any::Any;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -30,9 +31,10 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until build() is called"]
 pub struct Builder {
     workers: Option<usize>,
-    thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    thread_name: String,
     stack_size: Option<usize>,
     hooks: Option<Arc<dyn Hooks>>,
+    on_unhandled_panic: Option<OnUnhandledPanic>,
     blocking: offload::Builder,
     timer_resolution: Duration,
 }
@@ -41,17 +43,14 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             workers: None,
-            thread_name: numbered("mainspring-worker".into()),
+            thread_name: "mainspring-worker".into(),
             stack_size: None,
             hooks: None,
+            on_unhandled_panic: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
         }
     }
-}
-
-fn numbered(name: String) -> Arc<dyn Fn(usize) -> String + Send + Sync> {
-    Arc::new(move |worker| format!("{name}-{worker}"))
 }
 
 impl Builder {
@@ -67,13 +66,14 @@ impl Builder {
     /// What the workers' threads are called, with the number of each after it; by default
     /// `mainspring-worker`.
     ///
-    /// Systems cut names off; Linux keeps 15 bytes.
+    /// Without zero bytes. Systems cut names off; Linux keeps 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.thread_name = numbered(name.into());
+        self.thread_name = name.into();
         self
     }
 
-    /// The stack of each worker's thread, in bytes; by default what std gives to threads (2 MiB).
+    /// The stack of each worker's thread, in bytes, from 64 KiB; by default what std gives to threads
+    /// (2 MiB).
     ///
     /// The system may give more. Where it gives none of that size, building is an error.
     pub fn stack_size(mut self, bytes: usize) -> Self {
@@ -93,6 +93,34 @@ impl Builder {
     /// Tells `hooks` of the life of tasks and of the workers; by default nobody is told.
     pub fn hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
         self.hooks = Some(hooks);
+        self
+    }
+
+    /// Calls `f` when a task panicked and nobody will learn of it, because its
+    /// [`JoinHandle`](crate::JoinHandle) was dropped, before the task ended or unasked after that; by
+    /// default nothing is called.
+    ///
+    /// All that is said of
+    /// [`LocalBuilder::on_unhandled_panic`](crate::LocalBuilder::on_unhandled_panic) is true here, and
+    /// several threads may call `f` at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let rt = mainspring::Runtime::builder()
+    ///     .worker_threads(2)
+    ///     .on_unhandled_panic(move |task, _payload| tell.send(task.location.line()).unwrap())
+    ///     .build()?;
+    /// drop(rt.spawn(async { panic!("nobody waits") }));
+    /// println!("the task of line {} panicked", told.recv()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_unhandled_panic(
+        mut self,
+        f: impl Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_unhandled_panic = Some(Arc::new(f));
         self
     }
 
@@ -137,6 +165,8 @@ impl Builder {
     /// not have.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
+        offload::check_name(&self.thread_name).map_err(|bad| BuildError(Why::Setting(bad)))?;
+        check_stack(self.stack_size)?;
         let workers = self.workers.unwrap_or_else(|| {
             available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
         });
@@ -148,7 +178,7 @@ impl Builder {
             true => KernelTimers::Always,
             false => KernelTimers::Unused,
         };
-        let hooks = HookSet::new(self.hooks, None);
+        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic);
         let settings = Settings {
             workers,
             timer_resolution,
@@ -177,9 +207,10 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("worker_threads", &self.workers)
-            .field("thread_name", &(self.thread_name)(0))
+            .field("thread_name", &self.thread_name)
             .field("stack_size", &self.stack_size)
             .field("hooks", &self.hooks.is_some())
+            .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .finish()

@@ -130,9 +130,9 @@ impl Shard {
         })
     }
 
-    /// Queues a task that stays on this worker.
-    pub(super) fn push_pinned(&self, task: Runnable) {
-        self.own(|own| own.pinned.push_back(task));
+    /// Queues a task that stays on this worker; it comes back where [`push`](Self::push)'s does.
+    pub(super) fn push_pinned(&self, task: Runnable) -> Result<(), Runnable> {
+        self.own.try_with(task, |own, task| own.pinned.push_back(task))
     }
 
     /// The next task of this worker.

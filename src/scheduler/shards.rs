@@ -187,9 +187,11 @@ pub(super) struct There {
 
 impl Schedule for There {
     fn schedule(&self, task: Runnable) {
-        if context::worker_of(self.shards.runtime) == Some(self.shard) {
-            self.shards.each[self.shard].push_pinned(task);
-        } else {
+        let pushed = match context::worker_of(self.shards.runtime) == Some(self.shard) {
+            true => self.shards.each[self.shard].push_pinned(task),
+            false => Err(task),
+        };
+        if let Err(task) = pushed {
             self.shards.leave(self.shard, Left::Pinned(task));
         }
     }
@@ -223,7 +225,7 @@ impl Homes {
                 .map(|(_, thread)| Home::of_shard(thread, anywhere(), hooks.clone()))
                 .collect(),
             pinned: threads()
-                .map(|(shard, thread)| Home::owned_by(thread, there(shard), hooks.clone()))
+                .map(|(shard, thread)| Home::of_pinned(thread, there(shard), hooks.clone()))
                 .collect(),
             outside: Home::of_nobody(anywhere(), hooks.clone()),
         }
@@ -309,5 +311,46 @@ impl Spawn for Homes {
         }
         metrics.injector += self.shards.injector.len();
         metrics.alive_tasks += self.live_tasks();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::{Driver, KernelTimers};
+    use crate::primitives::{thread, unique_id};
+    use crate::task::{Ran, spawn, spawn_pinned};
+    use std::collections::VecDeque;
+    use std::panic::Location;
+    use std::time::Duration;
+
+    /// As in what crossbeam frees for others while it works at the queue.
+    #[test]
+    fn what_is_queued_while_the_queue_is_in_use_is_found_later() {
+        let on_worker = || {
+            let (runtime, thread, step) =
+                (unique_id(), ThreadKey::current(), Duration::from_millis(1));
+            let timers = KernelTimers::Unused;
+            let driver = Driver::for_thread(thread, runtime, Clock::real(), step, timers);
+            let shard = Shard::new(thread, Arc::new(driver.unwrap()));
+            let shards = Arc::new(Shards::new(runtime, [shard]));
+            let homes = Homes::new(&shards, &[thread], &HookSet::default());
+            context::work_for(runtime, 0);
+            let shard = &shards.each()[0];
+            shard.with_queue(|_| {
+                drop(spawn(&homes, async {}, Location::caller()));
+                drop(spawn_pinned(&homes, 0, || async {}, Location::caller()));
+            });
+            let Steal::Success(task) = shards.injector.steal() else { panic!("not injected") };
+            assert!(matches!(task.run(), Ran::Done));
+            assert!(shard.driver.take_notified());
+            let mut left = shard.take_inbox(VecDeque::new());
+            let Some(Left::Pinned(task)) = left.pop_front() else { panic!("not left") };
+            assert!(matches!(task.run(), Ran::Done));
+            assert_eq!(homes.live_tasks(), 0);
+            homes.of_shards[0].retire();
+            homes.pinned[0].retire();
+        };
+        thread::spawn(on_worker).join().unwrap();
     }
 }

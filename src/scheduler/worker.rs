@@ -8,7 +8,7 @@ use crate::context::{self, Current, Outside, Runs};
 use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{NewThread, Steal, full_fence, thread};
-use crate::task::{Home, Ran, Runnable};
+use crate::task::{Home, Ran, Runnable, Schedule};
 use crate::util::{Rng, WakeList};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -78,7 +78,9 @@ pub(super) fn work(start: Start) {
         counted: now,
     };
     worker.saw(now);
+    worker.hooks.call(|hooks| hooks.on_worker_start(index));
     worker.run();
+    worker.hooks.call(|hooks| hooks.on_worker_stop(index));
     worker.shard().counters.present.forget();
     drop(entered);
     home.retire();
@@ -128,7 +130,7 @@ impl Worker {
         let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
         shard.running.leave(before);
         match ran {
-            Ran::Again(task) if task.stays() => shard.push_pinned(task),
+            Ran::Again(task) if task.stays() => self.pinned.schedule(task),
             Ran::Again(task) => self.shards.call_for(shard.push_back(task)),
             Ran::Waits | Ran::Done => {}
         }
@@ -173,11 +175,11 @@ impl Worker {
                     let surplus = self.shard().push_back(task);
                     self.shards.call_for(surplus);
                 }
-                Left::Pinned(task) => self.shard().push_pinned(task),
+                Left::Pinned(task) => self.pinned.schedule(task),
                 // To take a notice may be to free a task, with what its user has hung on it.
                 Left::Notice(notice) => {
                     if let Some(task) = notice.take() {
-                        self.shard().push_pinned(task);
+                        self.pinned.schedule(task);
                     }
                 }
             }
@@ -218,23 +220,24 @@ impl Worker {
         let first = self.random.below(workers);
         let around = (0..workers).map(|step| (first + step) % workers);
         for victim in around.filter(|victim| *victim != self.index) {
-            if let Some(task) = self.steal_from(victim) {
-                let stolen = 1 + self.shard().with_queue(|queue| queue.len());
-                self.shard().counters.steals.add(stolen as u64);
+            if let Some((task, more)) = self.steal_from(victim) {
+                self.shard().counters.steals.add(1 + more as u64);
                 // Before it is queued, so that the call for more comes first.
                 let _ = self.shard().push_back(task);
+                self.hooks.call(|hooks| hooks.on_steal(self.index, victim, 1 + more));
                 return true;
             }
         }
         self.take_injected()
     }
 
-    fn steal_from(&self, victim: usize) -> Option<Runnable> {
+    /// A task of another worker, and how many more of them are in the own queue, empty before.
+    fn steal_from(&self, victim: usize) -> Option<(Runnable, usize)> {
         let stealer = &self.shards.each()[victim].stealer;
         self.shard().with_queue(|queue| {
             loop {
                 match stealer.steal_batch_and_pop(queue) {
-                    Steal::Success(task) => return Some(task),
+                    Steal::Success(task) => return Some((task, queue.len())),
                     Steal::Empty => return None,
                     Steal::Retry => {}
                 }

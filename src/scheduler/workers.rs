@@ -37,7 +37,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) timer_resolution: Duration,
     pub(crate) kernel_timers: KernelTimers,
-    pub(crate) thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    /// The number of each comes after it.
+    pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: HookSet,
 }
@@ -97,14 +98,36 @@ impl Workers {
         let executor = executor(outside.clone());
         let ends = Arc::new(Ends(Mutex::new(Inner { working: 0, waits: None })));
         let workers = Self { homes, ends, outside, executor };
-        for (index, thread) in threads.into_iter().enumerate() {
-            if let Err(error) = workers.begin(index, thread, &settings) {
+        match workers.begin_all(threads, &settings) {
+            Ok(()) => Ok(workers),
+            Err((first_without, error)) => {
                 workers.shut_down(Clock::real().now() + PATIENCE);
-                workers.homes.retire_from(index);
-                return Err(StartError::Thread(error));
+                workers.homes.retire_from(first_without);
+                Err(StartError::Thread(error))
             }
         }
-        Ok(workers)
+    }
+
+    /// Starts all threads; or says which is the first that the system does not give, and why.
+    ///
+    /// None does anything before all are there: what it left for one that never begins would stay. If
+    /// one is not, they find that the runtime ends.
+    fn begin_all(
+        &self,
+        threads: Vec<NewThread>,
+        settings: &Settings,
+    ) -> Result<(), (usize, io::Error)> {
+        // Each waits for this lock first.
+        let mut inner = self.ends.0.lock();
+        for (index, thread) in threads.into_iter().enumerate() {
+            if let Err(error) = self.begin(index, thread, settings) {
+                self.homes.close();
+                self.homes.shards.close();
+                return Err((index, error));
+            }
+            inner.working += 1;
+        }
+        Ok(())
     }
 
     fn begin(&self, index: usize, thread: NewThread, settings: &Settings) -> io::Result<()> {
@@ -120,25 +143,20 @@ impl Workers {
             hooks: settings.hooks.clone(),
             seed: driver.random(),
         };
-        let mut builder = thread::Builder::new().name((settings.thread_name)(index));
+        let name = format!("{}-{index}", settings.thread_name);
+        let mut builder = thread::Builder::new().name(name);
         if let Some(size) = settings.stack_size {
             builder = builder.stack_size(size);
         }
         let (ends, homes) = (Arc::clone(&self.ends), Arc::clone(&self.homes));
-        self.ends.0.lock().working += 1;
         // The new thread inherits the mask: signals are the host's.
         let _blocked = signals::block();
-        let spawned = builder.spawn(move || {
-            let _ended = Ended { ends, homes };
+        let _detached = builder.spawn(move || {
+            let ended = Ended { ends, homes };
+            drop(ended.ends.0.lock());
             worker::work(start);
-        });
-        match spawned {
-            Ok(_detached) => Ok(()),
-            Err(error) => {
-                self.ends.0.lock().working -= 1;
-                Err(error)
-            }
-        }
+        })?;
+        Ok(())
     }
 
     /// What code outside finds of the runtime.
@@ -165,14 +183,21 @@ impl Workers {
         root::run(root, &self.homes.shards)
     }
 
+    /// Asks all tasks and the workers to end, unless they are in the parent of this process.
+    pub(crate) fn close(&self) {
+        if self.outside.driver.check_process().is_ok() {
+            self.homes.close();
+            self.homes.shards.close();
+        }
+    }
+
     /// Ends all tasks and the workers, and waits for that until `deadline`; what has not ended then.
     pub(crate) fn shut_down(&self, deadline: Instant) -> Rest {
         if self.outside.driver.check_process().is_err() {
             // The workers are in the parent, and so are the tasks that they have.
             return Rest::default();
         }
-        self.homes.close();
-        self.homes.shards.close();
+        self.close();
         // Who is a worker itself would wait for its own end.
         let here = self.are_here();
         let threads = if here { 0 } else { self.ends.wait(deadline) };

@@ -2,7 +2,7 @@
 
 use super::birth::Birth;
 use super::blocks;
-use super::home::HomeRef;
+use super::home::{HomeRef, Tasks};
 use super::join::JoinError;
 use super::origin::Origin;
 use super::own::Own;
@@ -56,10 +56,11 @@ impl Header {
     /// What hooks are told about the task.
     #[cold]
     pub(super) fn info(&self) -> TaskInfo {
-        let kind = match self.state.is_local() {
-            true => TaskKind::Local,
-            false if self.home.blocking => TaskKind::Blocking,
-            false => TaskKind::Send,
+        let kind = match self.home.tasks {
+            Tasks::Futures if self.state.is_local() => TaskKind::Local,
+            Tasks::Futures => TaskKind::Send,
+            Tasks::Pinned => TaskKind::Pinned,
+            Tasks::Closures => TaskKind::Blocking,
         };
         TaskInfo {
             id: self.id,

@@ -13,15 +13,17 @@ use std::time::Duration;
 /// use mainspring::{TaskState, task};
 /// use std::time::Duration;
 ///
-/// # mainspring::block_on(async {
-/// let handle = mainspring::Handle::current();
-/// let task = task::Builder::new().name("nap").spawn(mainspring::time::sleep(Duration::from_secs(60)));
-/// mainspring::yield_now().await;
-/// let tasks = handle.dump_tasks();
-/// assert_eq!((tasks[0].info.name(), tasks[0].info.id), (Some("nap"), task.id()));
-/// assert_eq!((tasks[0].state, tasks[0].polls), (TaskState::Idle, 1));
-/// println!("{} at {} is {:?} old", tasks[0].info.id, tasks[0].info.location, tasks[0].age);
-/// # });
+/// let rt = mainspring::LocalRuntime::builder().build()?;
+/// rt.block_on(async {
+///     let handle = mainspring::Handle::current();
+///     let task = task::Builder::new().name("nap").spawn(mainspring::time::sleep(Duration::from_secs(60)));
+///     mainspring::yield_now().await;
+///     let tasks = handle.dump_tasks();
+///     assert_eq!((tasks[0].info.name(), tasks[0].info.id), (Some("nap"), task.id()));
+///     assert_eq!((tasks[0].state, tasks[0].polls), (TaskState::Idle, 1));
+///     println!("{} at {} is {:?} old", tasks[0].info.id, tasks[0].info.location, tasks[0].age);
+/// });
+/// # Ok::<(), mainspring::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -51,8 +51,7 @@ pub(super) struct Head {
     thread: ThreadKey,
     /// The thread that makes and frees most of the cells, and counts them; or nobody.
     maker: ThreadKey,
-    /// Whether the tasks are closures that block.
-    pub(super) blocking: bool,
+    pub(super) tasks: Tasks,
     /// The cells of a home with a maker, which stand for one count of its `Arc` together.
     cells: Cells,
     /// Reached by the maker.
@@ -65,6 +64,17 @@ struct HomeVtable {
     schedule: unsafe fn(NonNull<Head>, Runnable),
     notice: unsafe fn(NonNull<Head>, Notice),
     release: unsafe fn(NonNull<Head>),
+}
+
+/// What the tasks of a home are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tasks {
+    /// Futures that are `Send`, and on a thread of their own others, too.
+    Futures,
+    /// Futures that are made on the thread where they stay.
+    Pinned,
+    /// Closures that block.
+    Closures,
 }
 
 /// Who runs the tasks of a home.
@@ -85,43 +95,43 @@ impl<S: Schedule> Home<S> {
     ///
     /// The owner [retires](Self::retire) it at the end, or it is never freed.
     pub(crate) fn new_owned(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::owned_by(ThreadKey::current(), scheduler, hooks)
+        Self::new(scheduler, Kind::Owned(ThreadKey::current()), Tasks::Futures, hooks)
     }
 
-    /// The same for another thread, which need not have begun.
-    pub(crate) fn owned_by(thread: ThreadKey, scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Owned(thread), false, hooks)
+    /// The same for another thread, which need not have begun, and for tasks that others place there.
+    pub(crate) fn of_pinned(thread: ThreadKey, scheduler: S, hooks: HookSet) -> Arc<Self> {
+        Self::new(scheduler, Kind::Owned(thread), Tasks::Pinned, hooks)
     }
 
     /// A home of tasks that are made on one thread mostly, and mostly run there, but may be on any.
     ///
     /// That thread [retires](Self::retire) it at the end, or it is never freed.
     pub(crate) fn of_shard(thread: ThreadKey, scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Mostly(thread), false, hooks)
+        Self::new(scheduler, Kind::Mostly(thread), Tasks::Futures, hooks)
     }
 
     /// A home of tasks that are made and run on any thread.
     pub(crate) fn of_nobody(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Shared, false, hooks)
+        Self::new(scheduler, Kind::Shared, Tasks::Futures, hooks)
     }
 
     /// A home of tasks that are closures which may block, run by any thread.
     pub(crate) fn new_blocking(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Shared, true, hooks)
+        Self::new(scheduler, Kind::Shared, Tasks::Closures, hooks)
     }
 
     /// The same, run by the present thread only.
     pub(crate) fn new_blocking_here(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Here, true, hooks)
+        Self::new(scheduler, Kind::Here, Tasks::Closures, hooks)
     }
 
     /// A home of tasks that any thread may run, and whose `!Send` tasks live on the present one.
     #[cfg(all(test, loom))]
     pub(crate) fn new_shared(scheduler: S, hooks: HookSet) -> Arc<Self> {
-        Self::new(scheduler, Kind::Here, false, hooks)
+        Self::new(scheduler, Kind::Here, Tasks::Futures, hooks)
     }
 
-    fn new(scheduler: S, kind: Kind, blocking: bool, hooks: HookSet) -> Arc<Self> {
+    fn new(scheduler: S, kind: Kind, tasks: Tasks, hooks: HookSet) -> Arc<Self> {
         let vtable =
             &HomeVtable { schedule: schedule::<S>, notice: notice::<S>, release: release::<S> };
         let nobody = ThreadKey::NONE;
@@ -132,7 +142,7 @@ impl<S: Schedule> Home<S> {
             Kind::Mostly(maker) => (nobody, nobody, maker),
         };
         let (cells, live, kept) = (Cells::new(), TaskList::new(maker), Kept::new(maker));
-        let head = Head { vtable, owner, thread, maker, blocking, cells, kept, live, hooks };
+        let head = Head { vtable, owner, thread, maker, tasks, cells, kept, live, hooks };
         let home = Arc::new(Self { head, scheduler });
         if home.head.counts_cells() {
             // The count that the cells stand for.

@@ -1,6 +1,7 @@
 //! What a spawner keeps of its task.
 
 use super::cell::Header;
+use super::run::lose;
 use super::state::{AlreadyComplete, Detach};
 use super::waker::TaskRef;
 use crate::coop;
@@ -208,8 +209,13 @@ unsafe fn drop_handle(task: TaskRef) {
         Detach::Released => std::mem::forget(task),
         Detach::DropWaker => empty_slot(&task),
         // The reference is given up last, also if the outcome's drop unwinds.
-        // SAFETY: the task is complete, and we are its handle: the stage is ours.
-        Detach::DropOutcome => drop(unsafe { (task.header().vtable.drop_outcome)(task.raw()) }),
+        Detach::DropOutcome => {
+            // SAFETY: the task is complete, and we are its handle: the stage is ours.
+            let left = unsafe { (task.header().vtable.drop_outcome)(task.raw()) };
+            if let Some(payload) = left {
+                lose(task.header(), payload);
+            }
+        }
     }
 }
 

@@ -271,9 +271,9 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
     }
 }
 
-/// Tells of a panic that nobody waits for, and drops its payload. Never unwinds.
+/// Tells of a panic that nobody has learned of, and drops its payload. Never unwinds.
 #[cold]
-fn lose(header: &Header, payload: Box<dyn Any + Send>) {
+pub(super) fn lose(header: &Header, payload: Box<dyn Any + Send>) {
     header.home.hooks.tell_unhandled(|| header.info(), &*payload);
     discard(payload);
 }

@@ -308,12 +308,11 @@ impl State {
     /// The poll ended in `Pending`. `moved` references come over from the other word.
     #[inline]
     pub(super) fn stop(&self, moved: i32) -> Idle {
-        let moved = (moved as u32).wrapping_mul(REFERENCE);
         let mut now = self.0.load(Relaxed);
         loop {
             debug_assert_eq!(now & (HELD | COMPLETED), HELD, "stopped what did not run");
             let woken = now & WOKEN != 0;
-            let next = (now & if woken { !WOKEN } else { !HELD }).wrapping_add(moved);
+            let next = with_moved(now & if woken { !WOKEN } else { !HELD }, moved);
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) if woken => return Idle::Again,
                 Ok(_) => return Idle::Waits,
@@ -326,7 +325,8 @@ impl State {
     #[inline]
     pub(super) fn keep(&self, moved: i32) {
         if moved != 0 {
-            self.0.fetch_add((moved as u32).wrapping_mul(REFERENCE), AcqRel);
+            let before = self.0.fetch_add((moved as u32).wrapping_mul(REFERENCE), AcqRel);
+            let _ = with_moved(before, moved);
         }
     }
 
@@ -452,6 +452,17 @@ impl State {
     }
 }
 
+/// The word of a living task with as many references more as a poll has made. What a poll counts by
+/// itself is checked here, as one after the other could go past what [`State::retain`] allows.
+#[inline]
+fn with_moved(word: u32, moved: i32) -> u32 {
+    let word = word.wrapping_add((moved as u32).wrapping_mul(REFERENCE));
+    if moved > 0 && word as i32 / REFERENCE as i32 >= MAX_REFERENCES {
+        too_many_references();
+    }
+    word
+}
+
 /// Whether one reference is left to a completed task.
 #[inline]
 fn is_last(word: u32) -> bool {
@@ -558,5 +569,30 @@ mod tests {
         assert_eq!(state.stop(0), Idle::Waits);
         assert!(!state.release());
         assert_eq!(state.references(), MAX_REFERENCES - 1);
+    }
+
+    /// However they are counted; in a process of its own, which that ends.
+    #[cfg(not(miri))]
+    #[test]
+    fn one_reference_too_many_aborts() {
+        const NAME: &str = "task::state::tests::one_reference_too_many_aborts";
+        const CHILD: &str = "MAINSPRING_TEST_REFERENCES";
+        if let Some(how) = std::env::var_os(CHILD) {
+            let state = State::with_references(MAX_REFERENCES - 1);
+            match how.to_str().unwrap() {
+                "retain" => (0..2).for_each(|_| state.retain()),
+                "stop" => assert_eq!(state.stop(1), Idle::Waits),
+                _ => state.keep(1),
+            }
+            return;
+        }
+        for how in ["retain", "stop", "keep"] {
+            let itself = std::env::current_exe().unwrap();
+            let args = [NAME, "--exact", "--nocapture"];
+            let output = std::process::Command::new(itself).args(args).env(CHILD, how).output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && said.contains("; aborting"), "{how}: {output:?}");
+        }
     }
 }

@@ -93,10 +93,11 @@ fn loom_arm_after_a_sleep_as_a_guest() {
             let driver = Arc::clone(&driver);
             thread::spawn(move || {
                 // It never comes back if it sleeps past the deadline.
-                driver.turn(Turn::Sleep, &mut WakeList::new()).unwrap();
+                driver.turn(sleep(&driver), &mut WakeList::new()).unwrap();
             })
         };
-        driver.turn_with(sleeper, true, &mut WakeList::new()).unwrap();
+        let now = driver.clock().now();
+        driver.turn_with(sleeper, Some(now), &mut WakeList::new()).unwrap();
         arm(&driver, SOON);
         own_thread.join().unwrap();
     });

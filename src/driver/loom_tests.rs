@@ -93,7 +93,7 @@ fn loom_arm_after_a_sleep_as_a_guest() {
             let driver = Arc::clone(&driver);
             thread::spawn(move || {
                 // It never comes back if it sleeps past the deadline.
-                driver.turn(Turn::Sleep, &mut WakeList::new()).unwrap();
+                driver.turn(sleep(&driver), &mut WakeList::new()).unwrap();
             })
         };
         driver.turn_with(sleeper, Some(driver.clock().now()), &mut WakeList::new()).unwrap();

@@ -113,5 +113,7 @@ pub(crate) use origin::Origin;
 pub(crate) use root::Root;
 pub(crate) use run::{Ran, Runnable};
 pub(crate) use slot::OwnedSlot;
-pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local, spawn_on, spawn_pinned};
+#[cfg(feature = "http")]
+pub(crate) use spawn::spawn_on;
+pub(crate) use spawn::{Placement, Spawn, spawn, spawn_local, spawn_pinned};
 pub(crate) use thread::ThreadBound;

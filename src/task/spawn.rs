@@ -116,6 +116,7 @@ where
 /// # Errors
 ///
 /// [`NoSuchShard`], with the future in it, if there is none of that number.
+#[cfg(feature = "http")]
 pub(crate) fn spawn_on<F>(
     spawner: &dyn Spawn,
     shard: usize,

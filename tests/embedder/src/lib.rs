@@ -131,8 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn several_workers_are_in_the_core() {
+        let runtime = mainspring::Runtime::builder().worker_threads(2).build().unwrap();
+        let sum = runtime.block_on(async {
+            let tasks: Vec<_> = (0..100).map(|n| mainspring::spawn(async move { n })).collect();
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum, 4950);
+        assert_eq!(mainspring::block_on(async { 7 }), 7);
+    }
+
+    #[test]
     fn timers_keep_their_order() {
-        mainspring::block_on(async {
+        let runtime = LocalRuntime::builder().build().unwrap();
+        runtime.block_on(async {
             let start = Instant::now();
             let seen = Rc::new(RefCell::new(Vec::new()));
             let tasks = [9, 3, 6].map(|wait| {

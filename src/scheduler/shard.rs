@@ -211,6 +211,19 @@ impl Shard {
         std::mem::replace(&mut self.inbox.lock().left, spare)
     }
 
+    /// Takes those tasks out of the inbox that need not begin here.
+    pub(super) fn take_placed(&self) -> Vec<Runnable> {
+        let mut inbox = self.inbox.lock();
+        let mut placed = Vec::new();
+        for left in std::mem::take(&mut inbox.left) {
+            match left {
+                Left::Task(task) => placed.push(task),
+                stays => inbox.left.push_back(stays),
+            }
+        }
+        placed
+    }
+
     /// Nothing can be left any more; gives what was.
     pub(super) fn close_inbox(&self) -> VecDeque<Left> {
         let mut inbox = self.inbox.lock();

@@ -147,6 +147,7 @@ impl Shards {
         for shard in &self.each {
             drop_stealable(&shard.stealer);
             drop(shard.slot.take());
+            drop(shard.take_placed());
         }
     }
 }
@@ -323,6 +324,26 @@ mod tests {
     use std::collections::VecDeque;
     use std::panic::Location;
     use std::time::Duration;
+
+    /// A worker that is stuck does not come to its inbox, and the end does not wait for it.
+    #[cfg(feature = "http")]
+    #[test]
+    fn what_was_to_begin_on_a_worker_that_is_stuck_is_dropped_at_the_end() {
+        let (runtime, step) = (unique_id(), Duration::from_millis(1));
+        // The number of a thread that never begins.
+        let elsewhere = crate::primitives::NewThread::new().key();
+        let driver =
+            Driver::for_thread(elsewhere, runtime, Clock::real(), step, KernelTimers::Unused);
+        let shards =
+            Arc::new(Shards::new(runtime, [Shard::new(elsewhere, Arc::new(driver.unwrap()))]));
+        let homes = Homes::new(&shards, &[elsewhere], &HookSet::default());
+        let placed = crate::task::spawn_on(&homes, 0, async {}, Location::caller()).unwrap();
+        assert!(!placed.is_finished());
+        shards.end();
+        assert!(placed.is_finished());
+        assert_eq!(homes.live_tasks(), 0);
+        homes.retire_from(0);
+    }
 
     /// As in what crossbeam frees for others while it works at the queue.
     #[test]

@@ -219,7 +219,7 @@ pub(crate) struct Rest {
 
 impl Homes {
     /// Retires the homes of the workers from this one on, none of which has begun.
-    fn retire_from(&self, first: usize) {
+    pub(super) fn retire_from(&self, first: usize) {
         self.of_shards[first..].iter().for_each(|home| home.retire_for_maker());
         self.pinned[first..].iter().for_each(|home| home.retire_for_maker());
     }

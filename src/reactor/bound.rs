@@ -66,9 +66,14 @@ impl Bound {
         now.runtime() != bound.runtime() || away
     }
 
-    pub(super) fn note(&self, reactor: &Reactor, interest: Interest) {
+    /// The binding is new, or another.
+    pub(super) fn note_new(&self, reactor: &Reactor, interest: Interest) {
         self.reactor.store(reactor.number().get(), Relaxed);
         self.away.store(0, Relaxed);
+        self.note(reactor, interest);
+    }
+
+    pub(super) fn note(&self, reactor: &Reactor, interest: Interest) {
         // Numbers of runtimes are given one after the other, and never have as many bits.
         let word = reactor.runtime().get() << 2 | Self::directions(interest);
         self.word.store(word, Release);

@@ -223,7 +223,7 @@ impl Registration {
         self.readiness.revive();
         match current.register(fd, self, interest) {
             Ok(key) => {
-                self.bound.note(current, interest);
+                self.bound.note_new(current, interest);
                 *binding = Some(Binding { reactor: Arc::clone(current), key, interest });
                 Ok(())
             }

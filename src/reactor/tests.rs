@@ -365,6 +365,7 @@ fn a_descriptor_follows_whoever_waits_for_it_again_and_again() {
     }
     // Bound anew, the kernel tells again what was there.
     second.turn();
+    wait_at(&second.reactor);
     peer.write_all(b"3").unwrap();
     assert_eq!((first.turn(), second.turn()), (0, 1), "it has moved");
     assert!(counter.count() >= 3);

@@ -95,13 +95,25 @@ impl Shards {
 
     #[cold]
     fn call(&self) {
+        if self.is_forked() {
+            return;
+        }
         if let Some(worker) = self.idle.call() {
             self.each[worker].driver.unpark();
         }
     }
 
+    /// Whether the workers are in the parent of this process: their locks may have been held at the fork,
+    /// and are so for good here.
+    fn is_forked(&self) -> bool {
+        self.each[0].driver.check_process().is_err()
+    }
+
     /// Leaves something for one worker.
     pub(super) fn leave(&self, shard: usize, left: Left) {
+        if self.is_forked() {
+            return;
+        }
         let shard = &self.each[shard];
         match shard.leave(left) {
             Ok(()) => shard.driver.unpark(),

@@ -91,6 +91,9 @@ impl Workers {
             shards.push(Shard::new(*key, driver));
         }
         let shards = Arc::new(Shards::new(runtime, shards));
+        // What crossbeam sets up once for the process it sets up here, and not as the workers begin: in a
+        // child that is forked meanwhile it would stay half done for good, and wait for that.
+        let _nothing = shards.each()[0].stealer.steal();
         let homes = Arc::new(Homes::new(&shards, &keys, &settings.hooks));
         let spawn: Arc<dyn Spawn> = homes.clone();
         let driver = Arc::clone(&shards.each()[0].driver);

@@ -27,10 +27,14 @@
 
 use super::word::{Call, Expired, Lie, Next, Published, Refused, Word};
 use crate::primitives::{Generation, Mutex, Parker, thread};
+use crate::util::Patience;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How often it looks at the most before it sleeps: for about 45 µs.
+const LOOKS: u32 = 1 << 12;
 
 /// What the threads of a crew do.
 pub(super) trait Work: Send + Sync + 'static {
@@ -255,7 +259,9 @@ impl<W: Work> Crew<W> {
     /// Does jobs until the thread is to end.
     fn serve(self: &Arc<Self>) -> Gone {
         let me = Arc::new(Parker::new());
+        let mut patience = Patience::new(LOOKS);
         let mut arriving = true;
+        let mut busy = false;
         loop {
             match self.word.next(arriving) {
                 Next::Job(call) => {
@@ -269,6 +275,13 @@ impl<W: Work> Crew<W> {
                     if let Some(job) = job {
                         self.work.run(job);
                     }
+                    busy = true;
+                }
+                Next::Rest
+                    if std::mem::take(&mut busy) && patience.trusts() && self.word.linger() =>
+                {
+                    let _ = patience.looks(|| self.word.has_news());
+                    arriving = true;
                 }
                 Next::Rest => match self.rest(&me) {
                     Rested::Called => arriving = true,

@@ -204,6 +204,22 @@ impl Word {
         self.change(Counts::call)
     }
 
+    /// A thread that found nothing wants to wait without sleeping: if it may, it counts as coming, until
+    /// it looks again.
+    pub(super) fn linger(&self) -> bool {
+        self.change(|now| {
+            let may = !now.closed && now.queued == 0 && now.coming == 0 && now.threads <= now.limit;
+            now.coming += u16::from(may);
+            may
+        })
+    }
+
+    /// Whether one that lingers should look again.
+    pub(super) fn has_news(&self) -> bool {
+        let now = self.load();
+        now.closed || now.queued > 0 || now.threads > now.limit
+    }
+
     /// A thread that found nothing wants to sleep; the caller holds the lock of the sleepers.
     pub(super) fn lie_down(&self) -> Lie {
         self.change(|now| {

@@ -48,6 +48,15 @@ pub(crate) use std_arm::*;
 
 use std::num::NonZeroU64;
 
+/// Whether the process has more than one processor, as it was at the first call.
+#[allow(clippy::disallowed_types)]
+pub(crate) fn others_can_run() -> bool {
+    use std::sync::OnceLock;
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    cfg!(loom)
+        || *ANSWER.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
+}
+
 /// A number that no other call in this process has returned, never 0.
 ///
 /// 64 bits do not run out: at one a nanosecond they last 584 years.

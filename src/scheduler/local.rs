@@ -29,7 +29,7 @@ use crate::coop;
 use crate::driver::{Driver, Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome, TaskKind};
 use crate::task::{Home, Ran, Root, Runnable, Schedule, Spawn};
-use crate::util::WakeList;
+use crate::util::{Patience, WakeList};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -39,6 +39,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+
+/// How often it looks at the most before it sleeps: for about 45 µs.
+const LOOKS: u32 = 1 << 12;
 
 /// The number of the one worker, as hooks are told it.
 pub(super) const WORKER: usize = 0;
@@ -58,12 +61,15 @@ pub(crate) struct Local {
     spare: Cell<VecDeque<Left>>,
     /// Until when it is counted how long the thread was busy.
     pub(super) counted: Cell<Instant>,
+    /// Since its last sleep it was given something by other threads.
+    given: Cell<bool>,
 }
 
 /// What only the loop uses.
 pub(super) struct State {
     fairness: Fairness,
     pub(super) wakes: WakeList,
+    patience: Patience,
     /// Who decides where the order is not that of the queue.
     seeded: Option<Box<Seeded>>,
 }
@@ -101,10 +107,11 @@ impl Local {
         let executor = executor(outside, queues);
         let current = Rc::new(Current { driver, spawn, executor, calls, runs: Runs::All });
         let root = Root::new(&home, context::next_task_id());
-        let state = RefCell::new(State { fairness, wakes: WakeList::new(), seeded: None });
+        let (wakes, patience) = (WakeList::new(), Patience::new(LOOKS));
+        let state = RefCell::new(State { fairness, wakes, patience, seeded: None });
         let (watched, told_parked) = (Cell::new(false), Cell::new(false));
-        let (spare, counted) = (Cell::default(), Cell::new(now));
-        Self { home, current, watched, told_parked, root, state, spare, counted }
+        let (spare, counted, given) = (Cell::default(), Cell::new(now), Cell::new(false));
+        Self { home, current, watched, told_parked, root, state, spare, counted, given }
     }
 
     /// Leaves to `seeded` in which order tasks run and are woken.
@@ -274,6 +281,7 @@ impl Local {
     fn empty_inbox(&self) {
         let mut left = self.spare.take();
         std::mem::swap(&mut left, &mut self.home.inbox.lock().left);
+        self.given.set(self.given.get() || !left.is_empty());
         // To take a notice may be to free a task, with what its user has hung on it.
         for left in left.drain(..) {
             let task = match left {
@@ -305,8 +313,20 @@ impl Local {
         self.home.queue(|queue| queue.runs = runs);
     }
 
+    /// Waits a little for what other threads may leave at once, where that pays; whether there is
+    /// something.
+    fn lingers(&self, state: &mut State) -> bool {
+        let driver = &self.current.driver;
+        let may =
+            self.given.take() && state.seeded.is_none() && driver.clock().as_virtual().is_none();
+        may && state.patience.trusts() && state.patience.looks(|| driver.is_notified())
+    }
+
     /// Sleeps until there is something to do.
     fn sleep(&self, state: &mut State) {
+        if self.lingers(state) {
+            return;
+        }
         let hooks = self.home.hooks();
         self.give_back();
         hooks.call(|hooks| hooks.on_park(WORKER));

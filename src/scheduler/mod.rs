@@ -4,6 +4,7 @@ mod counters;
 mod fairness;
 pub(crate) mod host;
 mod idle;
+mod keeps;
 pub(crate) mod local;
 mod local_shard;
 mod local_time;

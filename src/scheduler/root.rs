@@ -9,24 +9,22 @@
 //! caller sleeps there, or the worker was told of something, which whoever sleeps there would not be
 //! told of again, the caller looks into the driver every few milliseconds instead.
 //!
-//! # How it waits before it sleeps
-//!
-//! A sleep costs two switches of the thread and a call of the kernel by who ends it; what a task
-//! answers at once comes sooner than that. So the caller first looks for a while whether it was woken.
-//! If it was not, it looks half as long the next time, down to nothing; if it was, twice as long. While
-//! it looks at nothing, it tries again now and then.
+//! Before it sleeps at all it looks for a while whether it was woken, where that pays: see [`Patience`].
 
 use super::shard::Shard;
 use super::shards::Shards;
 use crate::coop;
-use crate::primitives::{AtomicU32, Ordering, Parker, spin_loop};
-use crate::util::WakeList;
+use crate::primitives::{AtomicU32, Ordering, Parker};
+use crate::util::{Patience, WakeList};
 use Ordering::{AcqRel, Acquire};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+
+/// How often it looks at the most before it sleeps: for about 45 µs.
+const LOOKS: u32 = 1 << 12;
 
 /// The caller polls, or looks whether it is to.
 const AWAKE: u32 = 0;
@@ -72,7 +70,7 @@ pub(super) fn run<F: Future>(root: F, shards: &Arc<Shards>) -> F::Output {
     let waker = Waker::from(Arc::clone(&caller));
     let mut cx = Context::from_waker(&waker);
     let mut root = pin!(root);
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(LOOKS);
     let mut wakes = WakeList::new();
     loop {
         let budget = coop::start();
@@ -93,7 +91,7 @@ impl Caller {
     /// Waits until it is to poll.
     fn wait(&self, patience: &mut Patience, wakes: &mut WakeList) {
         let busy_with = self.shard().running.get();
-        if patience.looks(|| self.take()) {
+        if patience.trusts() && patience.looks(|| self.take()) {
             return;
         }
         // Where nothing runs, or something else by now, the worker is about to see to its driver.
@@ -138,38 +136,5 @@ impl Caller {
 
     fn take(&self) -> bool {
         self.state.load(Ordering::Relaxed) == WOKEN && self.state.swap(AWAKE, AcqRel) == WOKEN
-    }
-}
-
-/// How long it pays to look before one sleeps.
-struct Patience {
-    looks: u32,
-    since: u32,
-}
-
-/// About 20 µs.
-const MOST_LOOKS: u32 = if cfg!(loom) { 1 } else { 1 << 9 };
-/// After so many sleeps without a look there is one.
-const TRY_AGAIN: u32 = 16;
-
-impl Patience {
-    fn new() -> Self {
-        Self { looks: MOST_LOOKS, since: 0 }
-    }
-
-    /// Asks `is_woken` for as long as it pays; whether it was.
-    fn looks(&mut self, mut is_woken: impl FnMut() -> bool) -> bool {
-        self.since += 1;
-        let tries = self.looks < 16 && self.since.is_multiple_of(TRY_AGAIN);
-        let looks = if tries { MOST_LOOKS } else { self.looks };
-        for _ in 0..looks {
-            if is_woken() {
-                self.looks = (2 * looks.max(1)).min(MOST_LOOKS);
-                return true;
-            }
-            spin_loop();
-        }
-        self.looks = looks / 2;
-        is_woken()
     }
 }

@@ -41,6 +41,8 @@ struct Own {
     /// What is woken goes to the back of the queue: no task runs that would wait for it.
     dispatching: bool,
     slot_left: u32,
+    /// So many tasks are no surplus.
+    keeps: usize,
 }
 
 /// Whether there is more to do than what the worker does next, so that another could help.
@@ -79,6 +81,7 @@ impl Shard {
             pinned_next: false,
             dispatching: false,
             slot_left: SLOT_IN_A_ROW,
+            keeps: 1,
         };
         Self {
             driver,
@@ -115,7 +118,7 @@ impl Shard {
                 None => Surplus::No,
                 Some(before) => {
                     own.queue.push(before);
-                    Surplus::Yes
+                    own.surplus(1)
                 }
             }
         })
@@ -126,7 +129,7 @@ impl Shard {
     pub(super) fn push_back(&self, task: Runnable) -> Surplus {
         self.own(|own| {
             own.queue.push(task);
-            if own.queue.len() > 1 || !self.slot.is_empty() { Surplus::Yes } else { Surplus::No }
+            own.surplus(usize::from(!self.slot.is_empty()))
         })
     }
 
@@ -164,8 +167,12 @@ impl Shard {
 
     /// Whether another worker could help with what is queued.
     pub(super) fn surplus(&self) -> Surplus {
-        let more = self.own(|own| own.queue.len() > 1);
-        if more { Surplus::Yes } else { Surplus::No }
+        self.own(|own| own.surplus(usize::from(!self.slot.is_empty())))
+    }
+
+    /// From now on a queue with so many tasks is no surplus.
+    pub(super) fn keep(&self, tasks: usize) {
+        self.own(|own| own.keeps = tasks);
     }
 
     /// How many tasks wait here for their turn, as far as anybody may see; those that stay here count only
@@ -233,6 +240,12 @@ impl Shard {
 }
 
 impl Own {
+    /// Whether what is queued, and in the slot, is more than the worker keeps to itself.
+    #[inline]
+    fn surplus(&self, in_slot: usize) -> Surplus {
+        if self.queue.len() + in_slot > self.keeps { Surplus::Yes } else { Surplus::No }
+    }
+
     #[cold]
     fn pop_pinned_too(&mut self) -> Option<Runnable> {
         self.pinned_next = !self.pinned_next;

@@ -126,6 +126,11 @@ impl Shards {
         !self.injector.is_empty() || self.each.iter().any(|shard| !shard.stealer.is_empty())
     }
 
+    /// Whether more lies somewhere than a worker should keep to itself that keeps so many tasks.
+    pub(super) fn has_surplus(&self, keeps: usize) -> bool {
+        !self.injector.is_empty() || self.each.iter().any(|shard| shard.stealer.len() > keeps)
+    }
+
     /// Whether the runtime is about to end, so that tasks are not polled any more.
     #[inline]
     pub(super) fn is_closing(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use super::fairness::Fairness;
 use super::idle;
+use super::keeps::Keeps;
 use super::shard::{Left, Shard, Surplus};
 use super::shards::{Anywhere, Shards, There};
 use crate::context::{self, Current, Outside, Runs};
@@ -9,12 +10,15 @@ use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{NewThread, Steal, full_fence, thread};
 use crate::task::{Home, Ran, Runnable, Schedule};
-use crate::util::{Rng, WakeList};
+use crate::util::{Patience, Rng, WakeList};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How often it looks at the most before it sleeps: for about 35 µs.
+const LOOKS: u32 = 1 << 11;
 
 /// The room that what others have left keeps, in entries.
 const KEEP: usize = 1024;
@@ -41,16 +45,20 @@ struct Worker {
     fairness: Fairness,
     random: Rng,
     wakes: WakeList,
+    patience: Patience,
     /// Counted as one that searches.
     searching: bool,
+    /// Since its last sleep it was given something by threads that are no workers, or by those.
+    given: bool,
     /// How often it has begun something for a task.
     begun: u64,
     /// Room for what is taken out of the inbox.
     spare: VecDeque<Left>,
     /// The kernel's failure was told.
     told: bool,
-    /// Until when it is counted how long the worker was busy.
-    counted: Instant,
+    keeps: Keeps,
+    /// Until when it is counted how long the worker was busy, and made how many polls.
+    counted: (Instant, u64),
 }
 
 /// The life of a worker's thread.
@@ -71,11 +79,14 @@ pub(super) fn work(start: Start) {
         fairness: Fairness::new(now),
         random: Rng::new(seed),
         wakes: WakeList::new(),
+        patience: Patience::new(LOOKS),
         searching: false,
+        given: false,
         begun: 0,
         spare: VecDeque::new(),
         told: false,
-        counted: now,
+        keeps: Keeps::new(),
+        counted: (now, 0),
     };
     worker.saw(now);
     worker.hooks.call(|hooks| hooks.on_worker_start(index));
@@ -99,7 +110,7 @@ impl Worker {
                     self.look();
                 }
             }
-            if self.take_inbox() || self.take_injected() || self.search() {
+            if self.take_inbox() || self.take_injected() || self.search() || self.lingers() {
                 continue;
             }
             if self.is_done() {
@@ -169,6 +180,7 @@ impl Worker {
         let spare = std::mem::take(&mut self.spare);
         let mut left = self.shard().take_inbox(spare);
         let any = !left.is_empty();
+        self.given |= any;
         for left in left.drain(..) {
             match left {
                 Left::Task(task) => {
@@ -204,6 +216,7 @@ impl Worker {
             }
         });
         let Some(task) = stolen else { return false };
+        self.given = true;
         // Behind the others of its batch.
         let surplus = self.shard().push_back(task);
         self.shards.call_for(surplus);
@@ -231,6 +244,18 @@ impl Worker {
         self.take_injected()
     }
 
+    /// Goes on searching for a while, if that pays, for what comes without the kernel; whether there is
+    /// something.
+    fn lingers(&mut self) -> bool {
+        let may = self.given && self.searching && !self.shards.is_closing();
+        if !may || !self.patience.trusts() {
+            return false;
+        }
+        let (shards, keeps) = (&self.shards, self.keeps.tasks());
+        let driver = &shards.each()[self.index].driver;
+        self.patience.looks(|| driver.is_notified() || shards.has_surplus(keeps))
+    }
+
     /// A task of another worker, and how many more of them are in the own queue, empty before.
     fn steal_from(&self, victim: usize) -> Option<(Runnable, usize)> {
         let stealer = &self.shards.each()[victim].stealer;
@@ -252,7 +277,7 @@ impl Worker {
         self.searching = false;
         if self.shards.idle.end_search() {
             full_fence();
-            if self.shards.has_work() {
+            if self.shards.has_surplus(self.keeps.tasks()) {
                 self.shards.call_for(Surplus::Yes);
             }
         }
@@ -278,7 +303,7 @@ impl Worker {
         let now = self.shard().driver.clock().now();
         self.saw(now);
         let others_search = self.shards.idle.park(self.index, self.searching);
-        self.searching = false;
+        (self.searching, self.given) = (false, false);
         full_fence();
         let stays = self.may_sleep(others_search);
         if stays {
@@ -289,7 +314,7 @@ impl Worker {
         self.searching = self.shards.idle.unpark(self.index) == idle::Left::Called;
         self.hooks.call(|hooks| hooks.on_unpark(self.index));
         if stays && let Ok(turned) = &turned {
-            self.counted = turned.now;
+            self.counted.0 = turned.now;
         }
         let now = self.settle(turned);
         self.fairness.slept(now);
@@ -332,10 +357,16 @@ impl Worker {
 
     /// The clock says `now`: for the births of tasks, and for what is counted.
     fn saw(&mut self, now: Instant) {
-        let since = std::mem::replace(&mut self.counted, now);
-        let counters = &self.shard().counters;
-        counters.present.set(now.as_nanos());
-        counters.busy.add(now.as_nanos().saturating_sub(since.as_nanos()));
+        let shard = &*self.shards.each()[self.index];
+        let polls = shard.counters.polls.get();
+        let (since, before) = std::mem::replace(&mut self.counted, (now, polls));
+        let took = now.saturating_duration_since(since);
+        shard.counters.present.set(now.as_nanos());
+        shard.counters.busy.add(took.as_nanos() as u64);
+        if polls != before {
+            self.keeps.measure(polls - before, took);
+            shard.keep(self.keeps.tasks());
+        }
     }
 
     /// The kernel cannot be asked any more. What needs no events goes on.

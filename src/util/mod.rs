@@ -2,12 +2,14 @@
 
 mod choices;
 mod list;
+mod patience;
 mod poll_pinned;
 mod rng;
 mod wake_list;
 
 pub(crate) use choices::{Choices, MOST_MADE, Made, OutOfTime};
 pub(crate) use list::{List, Node};
+pub(crate) use patience::Patience;
 pub(crate) use poll_pinned::poll_pinned;
 pub(crate) use rng::{Rng, SharedRng, below};
 pub(crate) use wake_list::{WakeList, drop_quietly, wake_quietly};

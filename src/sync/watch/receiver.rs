@@ -93,7 +93,7 @@ impl<T> Receiver<T> {
     ///         sender.send(n).unwrap();
     ///     }
     /// });
-    /// assert_eq!(*receiver.wait_for(|n| *n > 1).await?, 3);
+    /// assert_eq!(*receiver.wait_for(|n| *n > 2).await?, 3);
     /// # Ok::<(), mainspring::sync::watch::RecvError>(())
     /// # }).unwrap();
     /// ```

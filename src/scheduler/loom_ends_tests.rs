@@ -5,7 +5,7 @@ use super::loom_shards_tests::{
     Scene, join, model_of_the_rest, model_of_the_rest_with_one_preemption,
 };
 use crate::primitives::{Arc, AtomicU32, Mutex, Ordering, Parker, thread};
-use crate::task::spawn;
+use crate::task::{JoinHandle, Ran, Spawn, spawn};
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::sync::Arc as StdArc;
@@ -81,6 +81,68 @@ fn loom_completion_against_list() {
         scene.homes.of_shards[1].retire();
         scene.homes.pinned[1].retire();
         scene.end([]);
+    });
+}
+
+/// The same where the other worker leaves them in the list at first, and then takes them out, while the
+/// maker joins one, looks at the list, and frees the cell, or leaves that.
+fn model_of_graves(maker: fn(&Scene, JoinHandle<()>)) {
+    loom::model(move || {
+        let mut scene = Scene::new(2);
+        scene.be_stuck_worker(0);
+        let first = scene.spawn(async {});
+        let other = {
+            let (shards, worker) = (scene.shards(), scene.thread(1));
+            thread::spawn(move || {
+                worker.begin();
+                let (from, graves) = (&shards.each()[0], &shards.each()[1].graves);
+                for task in [from.slot.take(), from.slot.take()].into_iter().flatten() {
+                    assert!(matches!(task.run_beside(Some(graves)), Ran::Done));
+                }
+                graves.bury();
+            })
+        };
+        maker(&scene, first);
+        other.join().unwrap();
+        scene.run_queued();
+        assert_eq!((scene.homes.live_tasks(), scene.homes.listed_tasks()), (0, 0));
+        scene.homes.of_shards[1].retire();
+        scene.homes.pinned[1].retire();
+        scene.end([]);
+    });
+}
+
+#[test]
+fn loom_graves_against_list() {
+    model_of_graves(|scene, first| {
+        let second = scene.spawn(async {});
+        scene.run_queued();
+        drop(second);
+        // May be the last.
+        drop(first);
+    });
+}
+
+#[test]
+fn loom_graves_against_dump() {
+    model_of_graves(|scene, first| {
+        let mut tasks = Vec::new();
+        scene.homes.dump(&mut tasks);
+        assert!(tasks.len() <= 1);
+        let gone = tasks.is_empty();
+        drop(tasks);
+        scene.run_queued();
+        join(first);
+        assert_eq!(scene.homes.live_tasks(), 0, "joined, in a grave or not; gone before: {gone}");
+    });
+}
+
+#[test]
+fn loom_graves_against_close() {
+    model_of_graves(|scene, first| {
+        scene.homes.close();
+        scene.run_queued();
+        let _ = first.wait(Duration::MAX);
     });
 }
 

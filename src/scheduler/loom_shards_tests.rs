@@ -78,6 +78,11 @@ impl Scene {
         self.stuck = Some(index);
     }
 
+    /// A worker's thread, for a model that is the worker itself.
+    pub(super) fn thread(&mut self, index: usize) -> NewThread {
+        self.threads[index].take().unwrap()
+    }
+
     pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

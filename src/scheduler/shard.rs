@@ -3,7 +3,7 @@
 use super::counters::Counters;
 use crate::driver::Driver;
 use crate::primitives::{AtomicU64, Mutex, Ordering, Stealer, ThreadKey, Worker};
-use crate::task::{Notice, OwnedSlot, Runnable, TaskId, ThreadBound};
+use crate::task::{Graves, Notice, OwnedSlot, Runnable, TaskId, ThreadBound};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub(super) struct Shard {
     /// that does not come to it.
     pub(super) slot: OwnedSlot,
     inbox: Mutex<Inbox>,
+    /// Tasks of others that have ended here.
+    pub(super) graves: Graves,
     pub(super) running: Running,
     pub(super) counters: Counters,
 }
@@ -89,6 +91,7 @@ impl Shard {
             stealer,
             slot: OwnedSlot::new(),
             inbox: Mutex::default(),
+            graves: Graves::of(thread),
             running: Running(AtomicU64::new(0)),
             counters: Counters::default(),
         }

@@ -9,7 +9,7 @@ use crate::context::{self, Current, Outside, Runs};
 use crate::driver::{Instant, Turn, Turned};
 use crate::hooks::{HookSet, PollOutcome};
 use crate::primitives::{NewThread, Steal, full_fence, thread};
-use crate::task::{Home, Ran, Runnable, Schedule};
+use crate::task::{Graves, Home, Ran, Runnable, Schedule};
 use crate::util::{Patience, Rng, WakeList};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -90,12 +90,24 @@ pub(super) fn work(start: Start) {
     };
     worker.saw(now);
     worker.hooks.call(|hooks| hooks.on_worker_start(index));
+    let shards = Arc::clone(&worker.shards);
+    let buries = Buries(&shards.each()[index].graves);
     worker.run();
+    drop(buries);
     worker.hooks.call(|hooks| hooks.on_worker_stop(index));
     worker.shard().counters.present.forget();
     drop(entered);
     home.retire();
     pinned.retire();
+}
+
+/// Leaves nothing that has ended in the lists of others, also where the scheduler itself panics.
+struct Buries<'a>(&'a Graves);
+
+impl Drop for Buries<'_> {
+    fn drop(&mut self) {
+        self.0.bury();
+    }
 }
 
 impl Worker {
@@ -138,8 +150,14 @@ impl Worker {
         let shard = &*self.shards.each()[self.index];
         shard.counters.polls.add(1);
         let before = shard.running.enter(Some(task.id()), self.begun);
-        let ran = if self.hooks.is_empty() { task.run() } else { self.run_and_tell(task) };
+        let ran = match self.hooks.is_empty() {
+            true => task.run_beside(Some(&shard.graves)),
+            false => self.run_and_tell(task),
+        };
         shard.running.leave(before);
+        if shard.graves.is_full() {
+            shard.graves.bury();
+        }
         match ran {
             Ran::Again(task) if task.stays() => self.pinned.schedule(task),
             Ran::Again(task) => self.shards.call_for(shard.push_back(task)),
@@ -151,7 +169,7 @@ impl Worker {
     fn run_and_tell(&self, task: Runnable) -> Ran {
         let info = task.info();
         self.hooks.call(|hooks| hooks.on_poll_start(&info));
-        let ran = task.run();
+        let ran = task.run_beside(Some(&self.shard().graves));
         let outcome = match &ran {
             Ran::Waits => PollOutcome::Pending,
             Ran::Again(_) => PollOutcome::Yielded,
@@ -163,6 +181,7 @@ impl Worker {
 
     /// Looks what the kernel and other threads have, with tasks queued.
     fn look(&mut self) {
+        self.shard().graves.bury();
         let turned = self.turn(Turn::Look);
         let now = self.settle(turned);
         self.take_inbox();
@@ -299,6 +318,7 @@ impl Worker {
             self.hooks.call(|hooks| hooks.on_unpark(self.index));
             return;
         }
+        self.shard().graves.bury();
         self.shard().give_back();
         let now = self.shard().driver.clock().now();
         self.saw(now);

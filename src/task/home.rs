@@ -247,6 +247,12 @@ impl Head {
         self.owner.is_here()
     }
 
+    /// Whether a home has a maker, who is on another thread.
+    #[inline]
+    pub(super) fn is_made_elsewhere(&self) -> bool {
+        self.counts_cells() && !self.maker.is_here()
+    }
+
     /// Whether the cells are counted apart.
     #[inline]
     fn counts_cells(&self) -> bool {
@@ -273,6 +279,11 @@ unsafe impl Send for HomeRef {}
 unsafe impl Sync for HomeRef {}
 
 impl HomeRef {
+    /// Whether both are of the same home.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     #[inline]
     pub(super) fn schedule(&self, task: Runnable) {
         // SAFETY: the head is alive by the invariant, and belongs to the vtable's type.

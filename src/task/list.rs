@@ -15,7 +15,8 @@ const KEEP: usize = 64;
 /// The live tasks, in no order, under a short lock.
 ///
 /// A task's index in the list is kept in its header, so that leaving costs one swap. The entry needs
-/// no count of its own: a task leaves the list before it gives up its live reference.
+/// no count of its own: a task leaves the list before it gives up its live reference, or else there is
+/// one in its [grave](super::graves) until it has left.
 ///
 /// Where one thread makes the tasks, nearly all that happens here it does itself, so the lock is one
 /// that costs its owner little.
@@ -95,26 +96,19 @@ impl TaskList {
     /// `header` is live, and if it is in a list it is in this one.
     #[inline]
     pub(super) unsafe fn remove(&self, header: NonNull<Header>) -> bool {
+        // SAFETY: the caller's word.
+        self.with(|inner| unsafe { inner.remove(header) })
+    }
+
+    /// Takes tasks out that have ended and are in this list still, if they are in any.
+    pub(super) fn remove_all(&self, tasks: &[TaskRef]) {
         self.with(|inner| {
-            // SAFETY: live by the caller's word, and by the invariant; we hold the lock.
-            unsafe {
-                let index =
-                    header.as_ref().index.with_mut(|at| std::mem::replace(&mut *at, UNLISTED));
-                if index == UNLISTED {
-                    return false;
-                }
-                let index_usize = index as usize;
-                inner.tasks.swap_remove(index_usize);
-                if let Some(moved) = inner.tasks.get(index_usize) {
-                    moved.as_ref().index.with_mut(|at| *at = index);
-                }
+            for task in tasks {
+                // SAFETY: the reference keeps the header alive.
+                let was_in = unsafe { inner.remove(task.raw()) };
+                debug_assert!(was_in, "a task was taken out twice");
             }
-            let (len, capacity) = (inner.tasks.len(), inner.tasks.capacity());
-            if capacity > KEEP && len < capacity / 4 {
-                inner.shrink(len);
-            }
-            true
-        })
+        });
     }
 
     /// References to the tasks that are in.
@@ -131,14 +125,38 @@ impl TaskList {
     pub(super) fn close(&self) -> Vec<TaskRef> {
         self.with(|inner| {
             inner.closed = true;
-            // SAFETY: in the list means live, and the lock keeps them in: none can give up its live
-            // reference before it has left the list, so the count is at least one.
+            // SAFETY: the lock keeps them in, and as long as they are in they have their live reference,
+            // or one in a grave, so the count is at least one.
             inner.tasks.iter().map(|&header| unsafe { TaskRef::retain(header) }).collect()
         })
     }
 }
 
 impl Inner {
+    /// # Safety
+    ///
+    /// As for [`TaskList::remove`].
+    #[inline]
+    unsafe fn remove(&mut self, header: NonNull<Header>) -> bool {
+        // SAFETY: live by the caller's word, and by the invariant; who has the inner holds the lock.
+        unsafe {
+            let index = header.as_ref().index.with_mut(|at| std::mem::replace(&mut *at, UNLISTED));
+            if index == UNLISTED {
+                return false;
+            }
+            let index_usize = index as usize;
+            self.tasks.swap_remove(index_usize);
+            if let Some(moved) = self.tasks.get(index_usize) {
+                moved.as_ref().index.with_mut(|at| *at = index);
+            }
+        }
+        let (len, capacity) = (self.tasks.len(), self.tasks.capacity());
+        if capacity > KEEP && len < capacity / 4 {
+            self.shrink(len);
+        }
+        true
+    }
+
     #[cold]
     fn shrink(&mut self, len: usize) {
         self.tasks.shrink_to((2 * len).max(KEEP));

@@ -46,6 +46,10 @@
 //! and so is the waker's slot. What may end with it are hooks and user data, which are `Send` and
 //! `Sync`, and whose panics go no further.
 //!
+//! *Graves.* A task that ended on a worker which did not make it may stay in the list of its home for a
+//! while. Then the worker holds a reference, which it is given in the same step in which the live reference
+//! goes, and gives up after it has taken the task out of the list; see `graves`.
+//!
 //! *The slot* of a worker, from which others may take, holds a `Runnable` as a pointer; see `slot`.
 //!
 //! *Origin.* One word is a line of code or a counted extension; see `origin`.
@@ -69,6 +73,7 @@ mod cell;
 mod cells;
 mod current;
 mod dump;
+mod graves;
 mod home;
 mod join;
 mod list;
@@ -107,6 +112,7 @@ pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job, NoSuchShard};
 
 pub(crate) use birth::{Birth, Present};
+pub(crate) use graves::Graves;
 pub(crate) use home::{Home, Schedule};
 pub(crate) use notice::Notice;
 pub(crate) use origin::Origin;

@@ -3,6 +3,7 @@
 use super::birth::Birth;
 use super::cell::{self, Header, Polled};
 use super::current::{self, Restore};
+use super::graves::Graves;
 use super::state::{Complete, Idle, Start};
 use super::waker::{TaskRef, with_waker};
 use crate::coop;
@@ -139,6 +140,12 @@ impl Runnable {
     /// For a local task on another thread than its own: a scheduler's mistake.
     #[inline]
     pub(crate) fn run(self) -> Ran {
+        self.run_beside(None)
+    }
+
+    /// The same; if the task ends, and belongs to another worker, it goes to `graves`, if there are some.
+    #[inline]
+    pub(crate) fn run_beside(self, graves: Option<&Graves>) -> Ran {
         // SAFETY: alive by the invariant.
         let header = unsafe { self.0.as_ref() };
         let owned = header.home.is_owner_here();
@@ -151,11 +158,11 @@ impl Runnable {
         match start {
             Start::Cancel => {
                 // SAFETY: between `start` and `complete` the stage is ours.
-                unsafe { cancel(raw, current) };
+                unsafe { cancel(raw, current, graves) };
                 Ran::Done
             }
             // SAFETY: between `start` and `stop` or `complete` the stage is ours.
-            Start::Poll => unsafe { poll(raw, current, owned) },
+            Start::Poll => unsafe { poll(raw, current, owned, graves) },
         }
     }
 }
@@ -190,7 +197,12 @@ fn stop_shared(header: &Header) -> bool {
 ///
 /// `start` has made the stage the caller's.
 #[inline]
-unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
+unsafe fn poll(
+    raw: NonNull<Header>,
+    current: Restore,
+    owned: bool,
+    graves: Option<&Graves>,
+) -> Ran {
     // SAFETY: the live reference is ours to give up, so the cell lives until we do.
     unsafe {
         let header = raw.as_ref();
@@ -207,7 +219,7 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
             Polled::Finished => Finish::Finished,
             Polled::Panicked => Finish::Panicked,
         };
-        complete(raw, finish, current);
+        complete(raw, finish, current, graves);
         Ran::Done
     }
 }
@@ -215,33 +227,53 @@ unsafe fn poll(raw: NonNull<Header>, current: Restore, owned: bool) -> Ran {
 /// # Safety
 ///
 /// `start` has made the stage the caller's.
-unsafe fn cancel(raw: NonNull<Header>, current: Restore) {
+unsafe fn cancel(raw: NonNull<Header>, current: Restore, graves: Option<&Graves>) {
     // SAFETY: as in `poll`.
     unsafe {
         let finish = match (raw.as_ref().vtable.cancel)(raw) {
             Polled::Panicked => Finish::Panicked,
             Polled::Finished | Polled::Pending => Finish::Cancelled,
         };
-        complete(raw, finish, current);
+        complete(raw, finish, current, graves);
     }
 }
 
 /// # Safety
 ///
 /// The stage is the caller's, and holds an outcome.
-unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
+unsafe fn complete(
+    raw: NonNull<Header>,
+    finish: Finish,
+    current: Restore,
+    graves: Option<&Graves>,
+) {
     // SAFETY: the live reference is ours until `complete` gives it up or leaves it to us; the
     // stage and the waker's slot are ours in the cases that say so.
     unsafe {
         let header = raw.as_ref();
+        let graves = graves.filter(|_| may_wait_in_list(header));
         // One that was never admitted was not told of when it was spawned either.
-        let admitted = header.home.live.remove(raw);
+        let admitted = match graves {
+            None => header.home.live.remove(raw),
+            Some(graves) => {
+                graves.announce();
+                // Who runs it has found it in a queue.
+                true
+            }
+        };
         if admitted && !header.home.hooks.is_empty() {
             header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
         let mut outcome_dropped = false;
         let owned = header.home.is_owned();
         let moved = if owned { header.own.end() } else { header.own.finish() };
+        // One for the grave, from the same moment on in which the live reference is given up.
+        let moved = moved + i32::from(graves.is_some());
+        let bury = || {
+            if let Some(graves) = graves {
+                graves.add(TaskRef::from_raw(raw));
+            }
+        };
         loop {
             match header.state.complete(outcome_dropped, moved) {
                 Complete::DropOutcome => {
@@ -258,10 +290,11 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
                     }
                     drop(current);
                     drop(TaskRef::from_raw(raw));
-                    return;
+                    return bury();
                 }
-                // From here on the cell may be gone; nothing but the guard's own drop follows.
-                Complete::Released => return,
+                // From here on the cell may be gone, unless it goes to its grave; nothing but the
+                // guard's own drop follows.
+                Complete::Released => return bury(),
                 Complete::Free => {
                     drop(current);
                     return cell::free(raw);
@@ -269,6 +302,13 @@ unsafe fn complete(raw: NonNull<Header>, finish: Finish, current: Restore) {
             }
         }
     }
+}
+
+/// Whether the task may stay in the list of its home after its end. What its user has hung on it goes
+/// with the cell, and should not have to wait.
+#[inline]
+fn may_wait_in_list(header: &Header) -> bool {
+    header.home.is_made_elsewhere() && header.origin.data().is_none()
 }
 
 /// Tells of a panic that nobody has learned of, and drops its payload. Never unwinds.
@@ -317,7 +357,7 @@ impl Drop for Runnable {
         // another thread was never admitted, so that its owner does not know of it.
         let _ = if header.home.is_owned() { start_owned(header) } else { start_shared(header) };
         // SAFETY: `start` has made the stage ours.
-        unsafe { cancel(self.0, current) };
+        unsafe { cancel(self.0, current, None) };
     }
 }
 

@@ -30,6 +30,11 @@ impl<T> ThreadBound<T> {
         Self { thread, value: RefCell::new(value) }
     }
 
+    /// The value, for who has the whole.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     /// Calls `f`, which must not come back here, with the value and `input`; on another thread
     /// `input` comes back.
     ///

@@ -7,6 +7,7 @@
 mod watchdog;
 
 use futures::channel::oneshot;
+use mainspring::task::Builder;
 use mainspring::time::{sleep, timeout};
 use mainspring::{NoSuchShard, Runtime, spawn, spawn_blocking, spawn_pinned, yield_now};
 use std::cell::Cell;
@@ -46,6 +47,31 @@ fn threads(rt: &Runtime) -> Vec<ThreadId> {
         tasks.into_iter().map(|task| task.wait_blocking(LONG).unwrap().unwrap()).collect();
     assert!(all.iter().enumerate().all(|(n, thread)| !all[..n].contains(thread)));
     all
+}
+
+#[test]
+fn a_handle_and_a_builder_pin_too() {
+    within(|| {
+        let rt = runtime(2);
+        let threads = threads(&rt);
+        let handle = rt.handle();
+        let by_handle = handle.spawn_pinned(1, || async { thread::current().id() }).unwrap();
+        assert_eq!(by_handle.wait_blocking(LONG).unwrap().unwrap(), threads[1]);
+        let Err(NoSuchShard(make)) = handle.spawn_pinned(2, || async { 5 }) else {
+            panic!("there is")
+        };
+        assert_eq!(rt.block_on(make()), 5);
+        let by_builder = rt.block_on(async {
+            let named = Builder::new().name("stays");
+            let task = named.spawn_pinned(0, || async {
+                yield_now().await;
+                (thread::current().id(), mainspring::task::name().map(String::from))
+            });
+            assert!(Builder::new().spawn_pinned(7, || async {}).is_err());
+            task.unwrap().await.unwrap()
+        });
+        assert_eq!(by_builder, (threads[0], Some("stays".into())));
+    });
 }
 
 #[test]

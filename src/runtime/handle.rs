@@ -3,7 +3,7 @@
 use crate::context::{self, Current, Outside};
 use crate::hooks::Metrics;
 use crate::offload::{BlockingLimits, PoolHandle};
-use crate::task::{self, Busy, JoinHandle, Spawn, TaskDump};
+use crate::task::{self, Busy, JoinHandle, NoSuchShard, Spawn, TaskDump};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -77,6 +77,26 @@ impl Handle {
         F::Output: Send + 'static,
     {
         task::spawn(&*self.outside.spawn, future, Location::caller())
+    }
+
+    /// Makes a future on worker number `shard`, and a task of it that stays there; see
+    /// [`spawn_pinned`](crate::spawn_pinned).
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchShard`], with `make` in it, if the runtime has no worker of that number.
+    #[track_caller]
+    pub fn spawn_pinned<M, F>(
+        &self,
+        shard: usize,
+        make: M,
+    ) -> Result<JoinHandle<F::Output>, NoSuchShard<M>>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        task::spawn_pinned(&*self.outside.spawn, shard, make, Location::caller())
     }
 
     /// How many workers the runtime has; they are numbered from 0.

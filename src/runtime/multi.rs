@@ -35,7 +35,13 @@ const MOST_TOLD: usize = 8;
 /// Wakers, handles and sockets that outlive it are harmless.
 ///
 /// A child process made by `fork` has none of the threads. There [`block_on`](Self::block_on) panics,
-/// and dropping the runtime leaves alone what it shares with its parent.
+/// and dropping the runtime leaves alone what it shares with its parent. What else is called there on its
+/// handles may wait for ever, if a thread of the parent was inside the same thing when it forked.
+///
+/// A worker that was given something by another thread, and a thread in [`block_on`](Self::block_on),
+/// may look for a few dozen microseconds whether there is more before they sleep: as long as answers
+/// come at once, which saves both sides a sleep. Who is answered late sleeps at once. A runtime that has
+/// nothing to do makes no system calls.
 ///
 /// # Examples
 ///

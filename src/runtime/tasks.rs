@@ -2,7 +2,7 @@
 
 use crate::context::{self, Runs};
 use crate::offload::PoolHandle;
-use crate::task::{self, Builder, JoinHandle};
+use crate::task::{self, Builder, JoinHandle, NoSuchShard};
 use std::future::Future;
 use std::panic::Location;
 
@@ -55,6 +55,50 @@ impl Builder {
                 "task::Builder::spawn_local was called where no LocalRuntime runs: call it inside \
                  its block_on or tasks"
             ),
+        }
+    }
+
+    /// Makes a future on worker number `shard` of the runtime that runs the calling code, and a task of
+    /// it that stays there; see [`spawn_pinned`](crate::spawn_pinned).
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchShard`], with `make` in it, if the runtime has no worker of that number.
+    ///
+    /// # Panics
+    ///
+    /// Outside `block_on` and tasks; enter the runtime with [`Handle::enter`](crate::Handle::enter)
+    /// there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mainspring::block_on(async {
+    /// let task = mainspring::task::Builder::new().name("counter").spawn_pinned(0, || async {
+    ///     let mine = std::rc::Rc::new(7); // not Send
+    ///     mainspring::yield_now().await;
+    ///     *mine
+    /// });
+    /// assert_eq!(task.unwrap().await.unwrap(), 7);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn spawn_pinned<M, F>(
+        self,
+        shard: usize,
+        make: M,
+    ) -> Result<JoinHandle<F::Output>, NoSuchShard<M>>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        match context::current() {
+            Ok(current) => {
+                let origin = self.origin(Location::caller());
+                task::spawn_pinned(&*current.spawn, shard, make, origin)
+            }
+            Err(_) => no_runtime("spawn_pinned"),
         }
     }
 

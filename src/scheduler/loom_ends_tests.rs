@@ -105,8 +105,7 @@ fn model_of_graves(maker: fn(&Scene, JoinHandle<()>)) {
         maker(&scene, first);
         other.join().unwrap();
         scene.run_queued();
-        assert_eq!(scene.homes.live_tasks(), 0);
-        assert_eq!(scene.homes.of_shards[0].listed_tasks(), 0);
+        assert_eq!((scene.homes.live_tasks(), scene.homes.listed_tasks()), (0, 0));
         scene.homes.of_shards[1].retire();
         scene.homes.pinned[1].retire();
         scene.end([]);

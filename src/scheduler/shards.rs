@@ -251,6 +251,12 @@ impl Homes {
 
     /// How many tasks have been spawned and have not ended.
     pub(super) fn live_tasks(&self) -> usize {
+        let ended: usize = self.shards.each().iter().map(|shard| shard.graves.len()).sum();
+        self.listed_tasks().saturating_sub(ended)
+    }
+
+    /// The same and those that have ended, but are in a list still.
+    pub(super) fn listed_tasks(&self) -> usize {
         let spawned: usize = self.of_shards.iter().map(|home| home.live_tasks()).sum();
         let pinned: usize = self.pinned.iter().map(|home| home.live_tasks()).sum();
         spawned + pinned + self.outside.live_tasks()

@@ -232,7 +232,7 @@ impl Homes {
         self.shards.end();
         let clock = Clock::real();
         // Another thread may have spawned or woken the rest, and is on its way to the injector.
-        while self.live_tasks() > 0 && clock.now() < deadline {
+        while self.listed_tasks() > 0 && clock.now() < deadline {
             thread::yield_now();
             self.shards.drop_queued();
         }

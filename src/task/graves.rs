@@ -8,37 +8,57 @@
 
 use super::thread::ThreadBound;
 use super::waker::TaskRef;
-use crate::primitives::ThreadKey;
+use crate::primitives::{AtomicUsize, Ordering, ThreadKey};
+use Ordering::{AcqRel, Acquire, Relaxed};
 
 /// After so many the worker sees to them.
 const MOST: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// What one worker has left in the lists of others.
 #[derive(Debug)]
-pub(crate) struct Graves(ThreadBound<Vec<TaskRef>>);
+pub(crate) struct Graves {
+    own: ThreadBound<Vec<TaskRef>>,
+    /// How many tasks they are, from just before they end until they have left the list.
+    count: AtomicUsize,
+}
 
 impl Graves {
     /// For the worker of a thread that need not have begun.
     pub(crate) fn of(thread: ThreadKey) -> Self {
-        Self(ThreadBound::of(thread, Vec::new()))
+        Self { own: ThreadBound::of(thread, Vec::new()), count: AtomicUsize::new(0) }
     }
 
-    /// A task of a home with another maker has ended, and has not left the list: its home was
-    /// [told](super::home::Head::announce_end).
+    /// How many tasks there are, which their homes still count among the living.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Acquire)
+    }
+
+    /// A task is about to end whose reference [`add`](Self::add) will get.
+    pub(super) fn announce(&self) {
+        // Others see it before they see the end, which is a release.
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// A task of a home with another maker has ended, and has not left the list.
     pub(super) fn add(&self, ended: TaskRef) {
-        let added = self.0.with(ended, |own, ended| own.push(ended));
+        let added = self.own.with(ended, |own, ended| own.push(ended));
         debug_assert!(added.is_ok(), "a worker's graves are dug on its thread");
     }
 
     /// Whether it is time to [`bury`](Self::bury).
     #[inline]
-    pub(crate) fn are_full(&self) -> bool {
-        self.0.with((), |own, ()| own.len() >= MOST).unwrap_or(false)
+    pub(crate) fn is_full(&self) -> bool {
+        self.count.load(Relaxed) >= MOST
     }
 
     /// Takes all out of the lists of their homes, on the worker's thread, and gives the references up.
+    /// Frees cells, and so may run what users have hung on them.
     pub(crate) fn bury(&self) {
-        if let Ok(ended) = self.0.with((), |own, ()| std::mem::take(own)) {
+        if self.count.load(Relaxed) > 0
+            && let Ok(ended) = self.own.with((), |own, ()| std::mem::take(own))
+        {
+            // First, so that in between they count as living rather than others as dead.
+            self.count.fetch_sub(ended.len(), AcqRel);
             leave_lists(&ended);
         }
     }
@@ -50,7 +70,7 @@ fn leave_lists(mut ended: &[TaskRef]) {
         let home = &first.header().home;
         let others = |task: &TaskRef| !task.header().home.is(home);
         let (of_it, rest) = ended.split_at(ended.iter().position(others).unwrap_or(ended.len()));
-        home.remove_ended(of_it);
+        home.live.remove_all(of_it);
         ended = rest;
     }
 }
@@ -58,7 +78,7 @@ fn leave_lists(mut ended: &[TaskRef]) {
 impl Drop for Graves {
     fn drop(&mut self) {
         // The worker has not come to it, as it panicked: the lists must not keep what is gone.
-        leave_lists(self.0.get_mut());
+        leave_lists(self.own.get_mut());
     }
 }
 
@@ -138,11 +158,11 @@ mod tests {
         let last = rt.0.0.lock().pop().unwrap();
         drop(detached);
         rt.run(&graves);
-        assert_eq!((rt.0.live_tasks(), rt.0.listed_tasks(), rt.dumped()), (1, 3, 1));
+        assert_eq!((rt.0.live_tasks(), graves.len(), rt.dumped()), (3, 2, 1));
         assert!(joined.is_finished());
         assert_eq!(wait(joined), 5);
         graves.bury();
-        assert_eq!((rt.0.live_tasks(), rt.0.listed_tasks(), rt.dumped()), (1, 1, 1));
+        assert_eq!((rt.0.live_tasks(), graves.len(), rt.dumped()), (1, 0, 1));
         drop((last, lives));
         assert_eq!(rt.0.live_tasks(), 0, "who is no worker does not wait");
     }
@@ -155,9 +175,9 @@ mod tests {
         let with_data = Builder::new().data(Arc::clone(&data)).origin(Location::caller());
         drop(spawn(&rt, async {}, with_data));
         rt.run(&graves);
-        assert_eq!((Arc::strong_count(&data), rt.0.listed_tasks()), (1, 1));
+        assert_eq!((Arc::strong_count(&data), graves.len()), (1, 1));
         graves.bury();
-        assert_eq!(rt.0.listed_tasks(), 0);
+        assert_eq!(rt.0.live_tasks(), 0);
         drop(aborted);
     }
 
@@ -169,20 +189,20 @@ mod tests {
             drop(rt.spawn());
             rt.run(&graves);
         }
-        assert_eq!((one.0.listed_tasks(), two.0.listed_tasks()), (3, 1));
+        assert_eq!(graves.len(), 4);
         graves.bury();
-        assert_eq!((one.0.listed_tasks(), two.0.listed_tasks()), (0, 0));
+        assert_eq!((one.0.live_tasks(), two.0.live_tasks(), graves.len()), (0, 0, 0));
     }
 
     #[test]
     fn it_is_full_in_time() {
         let (rt, graves) = Rt::new();
         for _ in 0..MOST {
-            assert!(!graves.are_full());
+            assert!(!graves.is_full());
             drop(rt.spawn());
             rt.run(&graves);
         }
-        assert!(graves.are_full());
+        assert!(graves.is_full());
         graves.bury();
     }
 
@@ -195,7 +215,7 @@ mod tests {
         drop(ended);
         rt.run(&graves);
         drop(graves);
-        assert_eq!((rt.0.listed_tasks(), rt.dumped()), (1, 1));
+        assert_eq!((rt.0.live_tasks(), rt.dumped()), (1, 1));
         drop((last, lives));
     }
 }

@@ -7,17 +7,13 @@ use super::dump::TaskDump;
 use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
-use super::waker::TaskRef;
 use crate::hooks::HookSet;
-use crate::primitives::{AtomicUsize, Ordering, ThreadKey};
+use crate::primitives::ThreadKey;
 use crate::util::contain;
-use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-
-use Ordering::{Acquire, Relaxed};
 
 /// What a scheduler does for the tasks that belong to it.
 pub(crate) trait Schedule: Send + Sync + 'static {
@@ -61,9 +57,6 @@ pub(super) struct Head {
     /// Reached by the maker.
     pub(super) kept: Kept,
     pub(super) live: TaskList,
-    /// Of those, how many have ended, or are about to, and lie in [`Graves`](super::Graves). Apart from
-    /// what all threads read.
-    ended: CachePadded<AtomicUsize>,
     pub(super) hooks: HookSet,
 }
 
@@ -149,8 +142,7 @@ impl<S: Schedule> Home<S> {
             Kind::Mostly(maker) => (nobody, nobody, maker),
         };
         let (cells, live, kept) = (Cells::new(), TaskList::new(maker), Kept::new(maker));
-        let ended = CachePadded::new(AtomicUsize::new(0));
-        let head = Head { vtable, owner, thread, maker, tasks, cells, kept, live, ended, hooks };
+        let head = Head { vtable, owner, thread, maker, tasks, cells, kept, live, hooks };
         let home = Arc::new(Self { head, scheduler });
         if home.head.counts_cells() {
             // The count that the cells stand for.
@@ -197,15 +189,7 @@ impl<S: Schedule> Home<S> {
 
     /// How many tasks have been spawned and have not ended.
     pub(crate) fn live_tasks(&self) -> usize {
-        // Those that have ended are in the list for as long as they count, and nobody sees the end of
-        // one before that: so this is never less than nothing, and exact for who has joined.
-        self.head.live.with_len(|listed| listed - self.head.ended.load(Acquire))
-    }
-
-    /// The same and those that have ended, but are in the list still.
-    #[cfg(test)]
-    pub(crate) fn listed_tasks(&self) -> usize {
-        self.head.live.with_len(|listed| listed)
+        self.head.live.len()
     }
 
     /// Adds what there is to tell of each living task, which is a task of that worker; `now` reads the
@@ -261,19 +245,6 @@ impl Head {
     #[inline]
     pub(super) fn is_owner_here(&self) -> bool {
         self.owner.is_here()
-    }
-
-    /// A task is about to end, and stays in the list until [`remove_ended`](Self::remove_ended).
-    #[inline]
-    pub(super) fn announce_end(&self) {
-        // Who sees the end, which is a release, has seen this.
-        self.ended.fetch_add(1, Relaxed);
-    }
-
-    /// Takes tasks out of the list that have ended.
-    pub(super) fn remove_ended(&self, tasks: &[TaskRef]) {
-        // Under the lock, so that they are counted as long as they are in the list.
-        self.live.remove_all(tasks, || self.ended.fetch_sub(tasks.len(), Relaxed));
     }
 
     /// Whether a home has a maker, who is on another thread.

@@ -56,9 +56,8 @@ impl TaskList {
         }
     }
 
-    /// Calls `f` with how many there are, under the lock.
-    pub(super) fn with_len<R>(&self, f: impl FnOnce(usize) -> R) -> R {
-        self.with(|inner| f(inner.tasks.len()))
+    pub(super) fn len(&self) -> usize {
+        self.with(|inner| inner.tasks.len())
     }
 
     /// Adds a task; `false` if the list was closed, or holds 2³² − 1 tasks.
@@ -101,22 +100,21 @@ impl TaskList {
         self.with(|inner| unsafe { inner.remove(header) })
     }
 
-    /// Takes tasks out that are in this list, and calls `tell` under the same lock.
-    pub(super) fn remove_all<R>(&self, tasks: &[TaskRef], tell: impl FnOnce() -> R) {
+    /// Takes tasks out that have ended and are in this list still, if they are in any.
+    pub(super) fn remove_all(&self, tasks: &[TaskRef]) {
         self.with(|inner| {
             for task in tasks {
                 // SAFETY: the reference keeps the header alive.
                 let was_in = unsafe { inner.remove(task.raw()) };
                 debug_assert!(was_in, "a task was taken out twice");
             }
-            tell();
         });
     }
 
     /// References to the tasks that are in.
     pub(super) fn references(&self) -> Vec<TaskRef> {
         // The memory is got outside the lock, unless many come in between.
-        let mut references = Vec::with_capacity(self.with_len(|len| len) + KEEP);
+        let mut references = Vec::with_capacity(self.len() + KEEP);
         // SAFETY: as in `close`.
         let retain = |&header: &_| unsafe { TaskRef::retain(header) };
         self.with(|inner| references.extend(inner.tasks.iter().map(retain)));

@@ -255,8 +255,8 @@ unsafe fn complete(
         // One that was never admitted was not told of when it was spawned either.
         let admitted = match graves {
             None => header.home.live.remove(raw),
-            Some(_) => {
-                header.home.announce_end();
+            Some(graves) => {
+                graves.announce();
                 // Who runs it has found it in a queue.
                 true
             }

@@ -5,7 +5,7 @@ use super::loom_shards_tests::{
     Scene, join, model_of_the_rest, model_of_the_rest_with_one_preemption,
 };
 use crate::primitives::{Arc, AtomicU32, Mutex, Ordering, Parker, thread};
-use crate::task::{JoinHandle, Ran, Spawn, spawn};
+use crate::task::{JoinHandle, Ran, Spawn, spawn, spawn_pinned};
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::sync::Arc as StdArc;
@@ -134,6 +134,21 @@ fn loom_graves_against_dump() {
         scene.run_queued();
         join(first);
         assert_eq!(scene.homes.live_tasks(), 0, "joined, in a grave or not; gone before: {gone}");
+    });
+}
+
+/// Neither does the count miss one that lives, nor has it one that was joined.
+#[test]
+fn loom_graves_against_count() {
+    model_of_graves(|scene, first| {
+        let lives = spawn_pinned(&*scene.homes, 0, pending::<()>, Location::caller()).unwrap();
+        let live = scene.homes.live_tasks();
+        assert!((1..=2).contains(&live), "{live}");
+        scene.run_queued();
+        join(first);
+        assert_eq!(scene.homes.live_tasks(), 1);
+        lives.abort();
+        scene.run_queued();
     });
 }
 

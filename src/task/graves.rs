@@ -196,6 +196,26 @@ mod tests {
         drop(aborted);
     }
 
+    /// Looks, when it is dropped, how many tasks there are in a dump.
+    struct Dumps(Arc<Rt>, Arc<Mutex<Option<usize>>>);
+
+    impl Drop for Dumps {
+        fn drop(&mut self) {
+            *self.1.lock() = Some(self.0.dumped());
+        }
+    }
+
+    #[test]
+    fn a_dump_leaves_it_out_while_its_outcome_is_dropped() {
+        let (rt, graves) = Rt::new();
+        let (rt, seen) = (Arc::new(rt), Arc::new(Mutex::new(None)));
+        let dumps = Dumps(Arc::clone(&rt), Arc::clone(&seen));
+        drop(spawn(&*rt, async { dumps }, Location::caller()));
+        rt.run(&graves);
+        assert_eq!((*seen.lock(), graves.len()), (Some(0), 1));
+        graves.bury();
+    }
+
     #[test]
     fn several_homes_lie_side_by_side() {
         let (one, graves) = Rt::new();

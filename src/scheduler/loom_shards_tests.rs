@@ -136,7 +136,7 @@ impl Scene {
         for other in others {
             other.join().unwrap();
         }
-        assert_eq!(self.homes.live_tasks(), 0);
+        assert_eq!((self.homes.live_tasks(), self.homes.listed_tasks()), (0, 0));
         assert!(self.homes.shards.idle.is_clear(), "somebody was counted twice, or left behind");
     }
 }

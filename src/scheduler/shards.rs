@@ -251,8 +251,13 @@ impl Homes {
 
     /// How many tasks have been spawned and have not ended.
     pub(super) fn live_tasks(&self) -> usize {
-        let ended: usize = self.shards.each().iter().map(|shard| shard.graves.len()).sum();
-        self.listed_tasks().saturating_sub(ended)
+        // First: what ends from here on may be counted still, and nothing is left out that lives.
+        let ended = self.shards.each().iter().map(|shard| shard.graves.ended());
+        let ended = ended.fold(0, usize::wrapping_add);
+        let spawned = self.of_shards.iter().map(|home| home.live_and_buried_tasks());
+        let stays = self.pinned.iter().map(|home| home.live_tasks());
+        let all = spawned.chain(stays).fold(self.outside.live_tasks(), usize::wrapping_add);
+        all.wrapping_sub(ended)
     }
 
     /// The same and those that have ended, but are in a list still.

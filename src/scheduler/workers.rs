@@ -298,3 +298,42 @@ impl fmt::Debug for Workers {
         f.debug_struct("Workers").field("shards", &self.homes.shards).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::no_executor::NoExecutor;
+    use super::*;
+    use crate::task::{JoinHandle, spawn};
+    use std::panic::Location;
+
+    /// A worker that has run tasks of another takes them out of its list before it sleeps.
+    #[test]
+    fn nothing_that_has_ended_stays_in_a_list_while_all_sleep() {
+        let settings = Settings {
+            workers: 2,
+            timer_resolution: Duration::from_millis(1),
+            kernel_timers: KernelTimers::Unused,
+            thread_name: String::from("graves"),
+            stack_size: None,
+            hooks: HookSet::default(),
+        };
+        let workers = Workers::start(settings, |_| Arc::new(NoExecutor)).unwrap();
+        let homes = Arc::clone(&workers.homes);
+        let stays_until_they_ended = async move {
+            let tasks = (0..5).map(|_| spawn(&*homes, async {}, Location::caller()));
+            let mut tasks: Vec<_> = tasks.collect();
+            // Which is in the slot, where only the worker itself looks.
+            drop(tasks.pop());
+            while !tasks.iter().all(JoinHandle::is_finished) {
+                std::thread::yield_now();
+            }
+        };
+        let task = spawn(&*workers.homes, stays_until_they_ended, Location::caller());
+        task.wait(Duration::MAX).ok().unwrap().unwrap();
+        let begun = std::time::Instant::now();
+        while workers.homes.listed_tasks() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "they lie in their graves still");
+            std::thread::yield_now();
+        }
+    }
+}

@@ -75,6 +75,9 @@ impl TaskDump {
                 TaskState::Idle => told,
                 own => own,
             }
+        } else if header.own.has_finished() {
+            // Its outcome is being dropped, or its hook told.
+            return None;
         } else if told == TaskState::Queued && header.own.is_polled() {
             TaskState::Running
         } else {

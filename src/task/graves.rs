@@ -9,7 +9,7 @@
 use super::thread::ThreadBound;
 use super::waker::TaskRef;
 use crate::primitives::{AtomicUsize, Ordering, ThreadKey};
-use Ordering::{AcqRel, Acquire, Relaxed};
+use Ordering::{Acquire, Relaxed, Release};
 
 /// After so many the worker sees to them.
 const MOST: usize = if cfg!(loom) { 2 } else { 32 };
@@ -18,25 +18,34 @@ const MOST: usize = if cfg!(loom) { 2 } else { 32 };
 #[derive(Debug)]
 pub(crate) struct Graves {
     own: ThreadBound<Vec<TaskRef>>,
-    /// How many tasks they are, from just before they end until they have left the list.
-    count: AtomicUsize,
+    /// How many tasks there were so far, each from just before its end; wraps. Written by the worker only.
+    ended: AtomicUsize,
+    /// How many of them it has seen to; the worker's alone.
+    seen_to: AtomicUsize,
 }
 
 impl Graves {
     /// For the worker of a thread that need not have begun.
     pub(crate) fn of(thread: ThreadKey) -> Self {
-        Self { own: ThreadBound::of(thread, Vec::new()), count: AtomicUsize::new(0) }
+        Self {
+            own: ThreadBound::of(thread, Vec::new()),
+            ended: AtomicUsize::new(0),
+            seen_to: AtomicUsize::new(0),
+        }
     }
 
-    /// How many tasks there are, which their homes still count among the living.
-    pub(crate) fn len(&self) -> usize {
-        self.count.load(Acquire)
+    /// How many tasks there were so far, those included that have left their lists since; wraps.
+    ///
+    /// The lists count those, too: so, of who reads this first and the lists then, the difference is never
+    /// off for a task that is taken out meanwhile. All that are counted here are so in the lists.
+    pub(crate) fn ended(&self) -> usize {
+        self.ended.load(Acquire)
     }
 
     /// A task is about to end whose reference [`add`](Self::add) will get.
     pub(super) fn announce(&self) {
-        // Others see it before they see the end, which is a release.
-        self.count.fetch_add(1, Relaxed);
+        // Others see it before they see the end, which is a release; and with it that the task was listed.
+        self.ended.store(self.ended.load(Relaxed).wrapping_add(1), Release);
     }
 
     /// A task of a home with another maker has ended, and has not left the list.
@@ -48,17 +57,22 @@ impl Graves {
     /// Whether it is time to [`bury`](Self::bury).
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.count.load(Relaxed) >= MOST
+        self.len() >= MOST
+    }
+
+    /// How many there are now, for the worker.
+    #[inline]
+    fn len(&self) -> usize {
+        self.ended.load(Relaxed).wrapping_sub(self.seen_to.load(Relaxed))
     }
 
     /// Takes all out of the lists of their homes, on the worker's thread, and gives the references up.
-    /// Frees cells, and so may run what users have hung on them.
+    /// Frees cells, on which users have hung nothing that is dropped with them.
     pub(crate) fn bury(&self) {
-        if self.count.load(Relaxed) > 0
+        if self.len() > 0
             && let Ok(ended) = self.own.with((), |own, ()| std::mem::take(own))
         {
-            // First, so that in between they count as living rather than others as dead.
-            self.count.fetch_sub(ended.len(), AcqRel);
+            self.seen_to.store(self.seen_to.load(Relaxed).wrapping_add(ended.len()), Relaxed);
             leave_lists(&ended);
         }
     }
@@ -70,14 +84,15 @@ fn leave_lists(mut ended: &[TaskRef]) {
         let home = &first.header().home;
         let others = |task: &TaskRef| !task.header().home.is(home);
         let (of_it, rest) = ended.split_at(ended.iter().position(others).unwrap_or(ended.len()));
-        home.live.remove_all(of_it);
+        home.live.bury(of_it);
         ended = rest;
     }
 }
 
 impl Drop for Graves {
     fn drop(&mut self) {
-        // The worker has not come to it, as it panicked: the lists must not keep what is gone.
+        // The lists must not keep what is gone. Those of a runtime are empty by now: what was in them would
+        // have kept its home, and that the runtime.
         leave_lists(self.own.get_mut());
     }
 }
@@ -179,6 +194,26 @@ mod tests {
         graves.bury();
         assert_eq!(rt.0.live_tasks(), 0);
         drop(aborted);
+    }
+
+    /// Looks, when it is dropped, how many tasks there are in a dump.
+    struct Dumps(Arc<Rt>, Arc<Mutex<Option<usize>>>);
+
+    impl Drop for Dumps {
+        fn drop(&mut self) {
+            *self.1.lock() = Some(self.0.dumped());
+        }
+    }
+
+    #[test]
+    fn a_dump_leaves_it_out_while_its_outcome_is_dropped() {
+        let (rt, graves) = Rt::new();
+        let (rt, seen) = (Arc::new(rt), Arc::new(Mutex::new(None)));
+        let dumps = Dumps(Arc::clone(&rt), Arc::clone(&seen));
+        drop(spawn(&*rt, async { dumps }, Location::caller()));
+        rt.run(&graves);
+        assert_eq!((*seen.lock(), graves.len()), (Some(0), 1));
+        graves.bury();
     }
 
     #[test]

@@ -187,9 +187,15 @@ impl<S: Schedule> Home<S> {
         &self.head.hooks
     }
 
-    /// How many tasks have been spawned and have not ended.
+    /// How many tasks have been spawned and have not ended, or have, but lie in their [graves](super::graves).
     pub(crate) fn live_tasks(&self) -> usize {
         self.head.live.len()
+    }
+
+    /// The same and all that were ever taken out of graves; wraps. Less what has
+    /// [ended](super::Graves::ended) there, of all homes and graves, these are the living.
+    pub(crate) fn live_and_buried_tasks(&self) -> usize {
+        self.head.live.len_and_buried()
     }
 
     /// Adds what there is to tell of each living task, which is a task of that worker; `now` reads the

@@ -31,6 +31,8 @@ struct Inner {
     /// INVARIANT: each pointer is to a live header whose `index` is its place here.
     tasks: Vec<NonNull<Header>>,
     closed: bool,
+    /// How many were taken out of here that had ended before; wraps.
+    buried: usize,
 }
 
 // SAFETY: the pointers are to headers, which are shared between threads anyway; what lies behind
@@ -40,7 +42,7 @@ unsafe impl Send for Inner {}
 impl TaskList {
     /// The list of a home that has this maker, or nobody.
     pub(super) fn new(maker: ThreadKey) -> Self {
-        let inner = Inner { tasks: Vec::new(), closed: false };
+        let inner = Inner { tasks: Vec::new(), closed: false, buried: 0 };
         Self(match maker {
             ThreadKey::NONE => Lock::Shared(Mutex::new(inner)),
             maker => Lock::Owned(Biased::owned_by(maker, inner)),
@@ -58,6 +60,11 @@ impl TaskList {
 
     pub(super) fn len(&self) -> usize {
         self.with(|inner| inner.tasks.len())
+    }
+
+    /// How many are in, and all that were ever [buried](Self::bury), together; wraps.
+    pub(super) fn len_and_buried(&self) -> usize {
+        self.with(|inner| inner.tasks.len().wrapping_add(inner.buried))
     }
 
     /// Adds a task; `false` if the list was closed, or holds 2³² − 1 tasks.
@@ -100,13 +107,14 @@ impl TaskList {
         self.with(|inner| unsafe { inner.remove(header) })
     }
 
-    /// Takes tasks out that have ended and are in this list still, if they are in any.
-    pub(super) fn remove_all(&self, tasks: &[TaskRef]) {
+    /// Takes tasks out that have ended, and are in this list still.
+    pub(super) fn bury(&self, tasks: &[TaskRef]) {
         self.with(|inner| {
+            inner.buried = inner.buried.wrapping_add(tasks.len());
             for task in tasks {
                 // SAFETY: the reference keeps the header alive.
                 let was_in = unsafe { inner.remove(task.raw()) };
-                debug_assert!(was_in, "a task was taken out twice");
+                debug_assert!(was_in, "a task in its grave was in no list");
             }
         });
     }

@@ -190,6 +190,12 @@ impl Own {
         self.get() & RUNNING != 0
     }
 
+    /// Whether a task without an owner has ended, or is about to say so; for one who just looks.
+    pub(super) fn has_finished(&self) -> bool {
+        // Nobody sets this one in between polls.
+        self.get() == QUEUED
+    }
+
     /// What the task is doing, for one who just looks, from any thread, and may be told what was so
     /// before the last step; `None` if it has ended.
     pub(super) fn look(&self) -> Option<TaskState> {
@@ -247,7 +253,9 @@ mod tests {
         own.begin();
         assert!((0..2 * MOST).filter(|_| own.release()).count() < MOST as usize);
         assert!(!own.release() && own.retain());
+        assert!(!own.has_finished());
         assert!(own.finish() < 0);
+        assert!(own.has_finished());
         assert!(!own.retain() && !own.release() && !own.claim());
     }
 

@@ -252,6 +252,9 @@ unsafe fn complete(
     unsafe {
         let header = raw.as_ref();
         let graves = graves.filter(|_| may_wait_in_list(header));
+        let owned = header.home.is_owned();
+        // From here on dumps leave it out.
+        let moved = if owned { header.own.end() } else { header.own.finish() };
         // One that was never admitted was not told of when it was spawned either.
         let admitted = match graves {
             None => header.home.live.remove(raw),
@@ -265,8 +268,6 @@ unsafe fn complete(
             header.tell(|hooks, info| hooks.on_finish(info, finish));
         }
         let mut outcome_dropped = false;
-        let owned = header.home.is_owned();
-        let moved = if owned { header.own.end() } else { header.own.finish() };
         // One for the grave, from the same moment on in which the live reference is given up.
         let moved = moved + i32::from(graves.is_some());
         let bury = || {

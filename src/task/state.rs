@@ -337,7 +337,8 @@ impl State {
     }
 
     /// The future is gone and the outcome in its place, or dropped if `outcome_dropped`. `moved`
-    /// references come over from the other word, the live one among them if one thread owns the task.
+    /// references come over from the other word, the live one among them if one thread owns the task; one
+    /// that the caller gets with this step is in it, too.
     #[inline]
     pub(super) fn complete(&self, outcome_dropped: bool, moved: i32) -> Complete {
         let moved = (moved as u32).wrapping_mul(REFERENCE);

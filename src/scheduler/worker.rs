@@ -155,12 +155,10 @@ impl Worker {
             false => self.run_and_tell(task),
         };
         shard.running.leave(before);
-        if shard.graves.is_full() {
-            shard.graves.bury();
-        }
         match ran {
             Ran::Again(task) if task.stays() => self.pinned.schedule(task),
             Ran::Again(task) => self.shards.call_for(shard.push_back(task)),
+            Ran::Done if shard.graves.is_full() => shard.graves.bury(),
             Ran::Waits | Ran::Done => {}
         }
     }

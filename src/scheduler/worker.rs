@@ -270,9 +270,9 @@ impl Worker {
         if !may || !self.patience.trusts() {
             return false;
         }
-        let (shards, keeps) = (&self.shards, self.keeps.tasks());
+        let shards = &self.shards;
         let driver = &shards.each()[self.index].driver;
-        self.patience.looks(|| driver.is_notified() || shards.has_surplus(keeps))
+        self.patience.looks(|| driver.is_notified() || shards.has_surplus())
     }
 
     /// A task of another worker, and how many more of them are in the own queue, empty before.
@@ -296,7 +296,7 @@ impl Worker {
         self.searching = false;
         if self.shards.idle.end_search() {
             full_fence();
-            if self.shards.has_surplus(self.keeps.tasks()) {
+            if self.shards.has_surplus() {
                 self.shards.call_for(Surplus::Yes);
             }
         }

@@ -7,9 +7,9 @@
 mod watchdog;
 
 use mainspring::time::sleep;
-use mainspring::{Runtime, spawn, spawn_pinned, yield_now};
+use mainspring::{JoinHandle, Runtime, spawn, spawn_pinned, yield_now};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 use watchdog::within;
 
@@ -139,5 +139,26 @@ fn all_roots_go_on_beside_a_worker_that_is_stuck() {
             ended.collect::<Vec<_>>().into_iter().for_each(|root| root.join().unwrap());
             release.send(()).unwrap();
         });
+    });
+}
+
+/// Each is the only one that its worker can run until all have begun, and whoever takes several out of
+/// the injector at a time cannot know.
+#[test]
+fn tasks_from_outside_that_stay_in_their_poll_get_a_worker_each() {
+    within(|| {
+        for _ in 0..200 {
+            let rt = runtime(4);
+            let all = Arc::new(Barrier::new(4));
+            let tasks: Vec<_> = (0..4)
+                .map(|_| {
+                    let all = Arc::clone(&all);
+                    rt.spawn(async move { all.wait().is_leader() })
+                })
+                .collect();
+            let led = |task: JoinHandle<bool>| task.wait_blocking(Duration::MAX).unwrap().unwrap();
+            let leaders = tasks.into_iter().map(led).filter(|led| *led);
+            assert_eq!(leaders.count(), 1);
+        }
     });
 }

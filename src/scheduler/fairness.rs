@@ -32,6 +32,12 @@ impl Fairness {
         self.left == 0
     }
 
+    /// Whether events have waited long enough for a look, however few polls there were: where waits
+    /// come between them, how many are left says little.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_look).as_nanos() >= u128::from(INTERVAL_NANOS)
+    }
+
     /// A look was made after the polls that were allowed.
     pub(super) fn looked(&mut self, now: Instant) {
         let spent = self.allowed - self.left;
@@ -90,5 +96,18 @@ mod tests {
         now += Duration::from_secs(1);
         fairness.looked(now);
         assert_eq!(polls_until_look(&mut fairness), 1);
+    }
+
+    #[test]
+    fn a_look_is_due_after_an_interval_without_polls() {
+        let start = Clock::real().now();
+        let mut fairness = Fairness::new(start);
+        let later = start + Duration::from_micros(250);
+        assert!(!fairness.is_due(later - Duration::from_nanos(1)));
+        assert!(fairness.is_due(later));
+        fairness.looked(later);
+        assert!(!fairness.is_due(later));
+        fairness.slept(later + Duration::from_secs(1));
+        assert!(!fairness.is_due(later + Duration::from_secs(1)));
     }
 }

@@ -319,7 +319,15 @@ impl Local {
         let driver = &self.current.driver;
         let may =
             self.given.take() && state.seeded.is_none() && driver.clock().as_virtual().is_none();
-        may && state.patience.trusts() && state.patience.looks(|| driver.is_notified())
+        let comes = may && state.patience.trusts() && state.patience.looks(|| driver.is_notified());
+        if comes {
+            let now = driver.clock().now();
+            self.saw(now);
+            if state.fairness.is_due(now) {
+                self.look(state);
+            }
+        }
+        comes
     }
 
     /// Sleeps until there is something to do.

@@ -2,7 +2,7 @@
 
 use super::counters::Counters;
 use crate::driver::Driver;
-use crate::primitives::{AtomicU64, Mutex, Ordering, Stealer, ThreadKey, Worker};
+use crate::primitives::{AtomicU64, AtomicUsize, Mutex, Ordering, Stealer, ThreadKey, Worker};
 use crate::task::{Graves, Notice, OwnedSlot, Runnable, TaskId, ThreadBound};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(super) struct Shard {
     /// The task that was woken last by one that runs, and runs next. Others take it only from a worker
     /// that does not come to it.
     pub(super) slot: OwnedSlot,
+    /// So many tasks are no surplus; written by the worker.
+    keeps: AtomicUsize,
     inbox: Mutex<Inbox>,
     /// Tasks of others that have ended here.
     pub(super) graves: Graves,
@@ -43,8 +45,6 @@ struct Own {
     /// What is woken goes to the back of the queue: no task runs that would wait for it.
     dispatching: bool,
     slot_left: u32,
-    /// So many tasks are no surplus.
-    keeps: usize,
 }
 
 /// Whether there is more to do than what the worker does next, so that another could help.
@@ -83,13 +83,13 @@ impl Shard {
             pinned_next: false,
             dispatching: false,
             slot_left: SLOT_IN_A_ROW,
-            keeps: 1,
         };
         Self {
             driver,
             own: ThreadBound::of(thread, own),
             stealer,
             slot: OwnedSlot::new(),
+            keeps: AtomicUsize::new(1),
             inbox: Mutex::default(),
             graves: Graves::of(thread),
             running: Running(AtomicU64::new(0)),
@@ -121,7 +121,7 @@ impl Shard {
                 None => Surplus::No,
                 Some(before) => {
                     own.queue.push(before);
-                    own.surplus(1)
+                    self.surplus_of(own, 1)
                 }
             }
         })
@@ -132,7 +132,7 @@ impl Shard {
     pub(super) fn push_back(&self, task: Runnable) -> Surplus {
         self.own(|own| {
             own.queue.push(task);
-            own.surplus(usize::from(!self.slot.is_empty()))
+            self.surplus_of(own, usize::from(!self.slot.is_empty()))
         })
     }
 
@@ -170,12 +170,31 @@ impl Shard {
 
     /// Whether another worker could help with what is queued.
     pub(super) fn surplus(&self) -> Surplus {
-        self.own(|own| own.surplus(usize::from(!self.slot.is_empty())))
+        self.own(|own| self.surplus_of(own, usize::from(!self.slot.is_empty())))
+    }
+
+    /// Whether what is queued, and in the slot, is more than the worker keeps to itself.
+    #[inline]
+    fn surplus_of(&self, own: &Own, in_slot: usize) -> Surplus {
+        let keeps = self.keeps.load(Ordering::Relaxed);
+        if own.queue.len() + in_slot > keeps { Surplus::Yes } else { Surplus::No }
+    }
+
+    /// Whether the worker had a surplus when it last took a task, as far as another can tell: it may have
+    /// called nobody for that, as one searched.
+    pub(super) fn had_surplus(&self) -> bool {
+        let queued = self.stealer.len();
+        let in_slot = || usize::from(!self.slot.is_empty());
+        // The one that it is in the middle of counts.
+        queued > 0 && queued + in_slot() >= self.keeps.load(Ordering::Relaxed)
     }
 
     /// From now on a queue with so many tasks is no surplus.
     pub(super) fn keep(&self, tasks: usize) {
-        self.own(|own| own.keeps = tasks);
+        // Others read it, and are not to lose the line for nothing.
+        if self.keeps.load(Ordering::Relaxed) != tasks {
+            self.keeps.store(tasks, Ordering::Relaxed);
+        }
     }
 
     /// How many tasks wait here for their turn, as far as anybody may see; those that stay here count only
@@ -243,12 +262,6 @@ impl Shard {
 }
 
 impl Own {
-    /// Whether what is queued, and in the slot, is more than the worker keeps to itself.
-    #[inline]
-    fn surplus(&self, in_slot: usize) -> Surplus {
-        if self.queue.len() + in_slot > self.keeps { Surplus::Yes } else { Surplus::No }
-    }
-
     #[cold]
     fn pop_pinned_too(&mut self) -> Option<Runnable> {
         self.pinned_next = !self.pinned_next;

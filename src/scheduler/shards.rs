@@ -126,9 +126,9 @@ impl Shards {
         !self.injector.is_empty() || self.each.iter().any(|shard| !shard.stealer.is_empty())
     }
 
-    /// Whether more lies somewhere than a worker should keep to itself that keeps so many tasks.
-    pub(super) fn has_surplus(&self, keeps: usize) -> bool {
-        !self.injector.is_empty() || self.each.iter().any(|shard| shard.stealer.len() > keeps)
+    /// Whether more lies somewhere than the worker there keeps to itself, or lies where all may take it.
+    pub(super) fn has_surplus(&self) -> bool {
+        !self.injector.is_empty() || self.each.iter().any(|shard| shard.had_surplus())
     }
 
     /// Whether the runtime is about to end, so that tasks are not polled any more.

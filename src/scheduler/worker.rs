@@ -48,7 +48,7 @@ struct Worker {
     patience: Patience,
     /// Counted as one that searches.
     searching: bool,
-    /// Since its last sleep it was given something by threads that are no workers, or by those.
+    /// Since its last sleep it found something in the injector or its inbox.
     given: bool,
     /// How often it has begun something for a task.
     begun: u64,
@@ -268,9 +268,26 @@ impl Worker {
         if !may || !self.patience.trusts() {
             return false;
         }
-        let (shards, keeps) = (&self.shards, self.keeps.tasks());
+        // How long the looks take says nothing of polls.
+        let now = self.shard().driver.clock().now();
+        self.saw(now);
+        let shards = &*self.shards;
         let driver = &shards.each()[self.index].driver;
-        self.patience.looks(|| driver.is_notified() || shards.has_surplus(keeps))
+        // One worker at a look, so that it takes no longer where there are many.
+        let mut others = shards.each().iter().cycle();
+        let comes = self.patience.looks(|| {
+            driver.is_notified()
+                || !shards.injector.is_empty()
+                || others.next().is_some_and(|shard| shard.had_surplus())
+        });
+        if comes {
+            let now = driver.clock().now();
+            self.saw(now);
+            if self.fairness.is_due(now) {
+                self.look();
+            }
+        }
+        comes
     }
 
     /// A task of another worker, and how many more of them are in the own queue, empty before.
@@ -294,7 +311,7 @@ impl Worker {
         self.searching = false;
         if self.shards.idle.end_search() {
             full_fence();
-            if self.shards.has_surplus(self.keeps.tasks()) {
+            if self.shards.has_surplus() {
                 self.shards.call_for(Surplus::Yes);
             }
         }

@@ -1,12 +1,12 @@
 //! A runtime of several workers in a child process made by `fork`, which has none of them.
 #![cfg(all(unix, not(loom)))]
 
-#[path = "common/child.rs"]
-mod child;
+#[path = "common/fork.rs"]
+mod fork;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use child::in_child;
+use fork::in_child;
 use mainspring::Runtime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

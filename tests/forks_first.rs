@@ -2,12 +2,12 @@
 //! know once.
 #![cfg(all(unix, not(loom)))]
 
-#[path = "common/child.rs"]
-mod child;
+#[path = "common/fork.rs"]
+mod fork;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use child::in_child;
+use fork::in_child;
 use mainspring::{LocalRuntime, Runtime};
 use std::time::{Duration, Instant};
 use watchdog::within;

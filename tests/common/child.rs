@@ -1,25 +1,22 @@
-//! A child process made by `fork`.
+//! Tests that change what holds for the whole process, and so have one to themselves.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 
-/// Forks, and ends the child with what `child` says: whether all is well.
+const CHILD: &str = "MAINSPRING_TEST_ALONE";
+
+/// Runs `test` in a process of its own: this one, run again for that test only.
 #[track_caller]
-pub(crate) fn in_child(child: impl FnOnce() -> bool) {
-    // SAFETY: the child does not return from this function, and touches what this thread has made.
-    match unsafe { libc::fork() } {
-        -1 => panic!("no process could be made"),
-        0 => {
-            // SAFETY: it ends a child that hangs.
-            unsafe { libc::alarm(20) };
-            let well = catch_unwind(AssertUnwindSafe(child));
-            // SAFETY: it ends the child at once, as nothing of its parent's may run here.
-            unsafe { libc::_exit(i32::from(!well.unwrap_or(false))) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: `status` is written to, and the child is ours.
-            unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0, "the child was not well");
-        }
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
+        return test();
     }
+    let itself = std::env::current_exe().unwrap();
+    let output = Command::new(itself)
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let (said, told) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{told}");
 }

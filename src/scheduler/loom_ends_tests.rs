@@ -5,7 +5,7 @@ use super::loom_shards_tests::{
     Scene, join, model_of_the_rest, model_of_the_rest_with_one_preemption,
 };
 use crate::primitives::{Arc, AtomicU32, Mutex, Ordering, Parker, thread};
-use crate::task::{JoinHandle, Ran, Spawn, spawn, spawn_on, spawn_pinned};
+use crate::task::{JoinHandle, Ran, Spawn, spawn, spawn_pinned};
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::sync::Arc as StdArc;
@@ -149,36 +149,6 @@ fn loom_graves_against_count() {
         assert_eq!(scene.homes.live_tasks(), 1);
         lives.abort();
         scene.run_queued();
-    });
-}
-
-/// The same of a task that is spawned meanwhile, by the one on whose worker it ends.
-#[test]
-fn loom_graves_against_count_and_spawn() {
-    loom::model(|| {
-        let mut scene = Scene::new(2);
-        scene.be_stuck_worker(0);
-        let lives = spawn_pinned(&*scene.homes, 0, pending::<()>, Location::caller()).unwrap();
-        let other = {
-            let (homes, worker) = (StdArc::clone(&scene.homes), scene.thread(1));
-            thread::spawn(move || {
-                worker.begin();
-                drop(spawn_on(&*homes, 0, async {}, Location::caller()).unwrap());
-                let [from, here] = homes.shards.each() else { unreachable!("two workers") };
-                for task in from.take_placed() {
-                    assert!(matches!(task.run_beside(Some(&here.graves)), Ran::Done));
-                }
-                here.graves.bury();
-            })
-        };
-        let live = scene.homes.live_tasks();
-        assert!((1..=2).contains(&live), "{live}");
-        other.join().unwrap();
-        lives.abort();
-        scene.run_queued();
-        scene.homes.of_shards[1].retire();
-        scene.homes.pinned[1].retire();
-        scene.end([]);
     });
 }
 

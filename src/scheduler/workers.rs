@@ -318,22 +318,28 @@ mod tests {
             hooks: HookSet::default(),
         };
         let workers = Workers::start(settings, |_| Arc::new(NoExecutor)).unwrap();
-        let homes = Arc::clone(&workers.homes);
-        let stays_until_they_ended = async move {
-            let tasks = (0..5).map(|_| spawn(&*homes, async {}, Location::caller()));
-            let mut tasks: Vec<_> = tasks.collect();
-            // Which is in the slot, where only the worker itself looks.
-            drop(tasks.pop());
-            while !tasks.iter().all(JoinHandle::is_finished) {
+        // Some of these numbers leave a rest, whenever the worker has seen to them before.
+        for tasks in 100..105 {
+            let homes = Arc::clone(&workers.homes);
+            let stays_until_they_ended = async move {
+                let spawned = (0..tasks).map(|_| spawn(&*homes, async {}, Location::caller()));
+                let mut spawned: Vec<_> = spawned.collect();
+                // Which is in the slot, where only the worker itself looks.
+                drop(spawned.pop());
+                while !spawned.iter().all(JoinHandle::is_finished) {
+                    std::thread::yield_now();
+                }
+            };
+            let task = spawn(&*workers.homes, stays_until_they_ended, Location::caller());
+            task.wait(Duration::MAX).ok().unwrap().unwrap();
+            let begun = std::time::Instant::now();
+            while workers.homes.listed_tasks() > 0 {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(20),
+                    "they lie in their graves still"
+                );
                 std::thread::yield_now();
             }
-        };
-        let task = spawn(&*workers.homes, stays_until_they_ended, Location::caller());
-        task.wait(Duration::MAX).ok().unwrap().unwrap();
-        let begun = std::time::Instant::now();
-        while workers.homes.listed_tasks() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "they lie in their graves still");
-            std::thread::yield_now();
         }
     }
 }

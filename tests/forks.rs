@@ -1,9 +1,12 @@
 //! A runtime of several workers in a child process made by `fork`, which has none of them.
 #![cfg(all(unix, not(loom)))]
 
+#[path = "common/forked.rs"]
+mod forked;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use forked::in_child;
 use mainspring::Runtime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -13,27 +16,6 @@ const LONG: Duration = Duration::from_secs(3600);
 
 fn runtime() -> Runtime {
     Runtime::builder().worker_threads(2).build().unwrap()
-}
-
-/// Forks, and ends the child with what `child` says: whether all is well.
-fn in_child(child: impl FnOnce() -> bool) {
-    // SAFETY: the child does not return from this function, and touches what this thread has made.
-    match unsafe { libc::fork() } {
-        -1 => panic!("no process could be made"),
-        0 => {
-            // SAFETY: it ends a child that hangs.
-            unsafe { libc::alarm(20) };
-            let well = catch_unwind(AssertUnwindSafe(child));
-            // SAFETY: it ends the child at once, as nothing of its parent's may run here.
-            unsafe { libc::_exit(i32::from(!well.unwrap_or(false))) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: `status` is written to, and the child is ours.
-            unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0, "the child was not well");
-        }
-    }
 }
 
 #[test]

@@ -21,8 +21,8 @@
 //! - [`full_fence`] is the one place with a sequentially consistent fence.
 //! - [`Biased`] is a lock with an owner, for what one thread uses all the time and others seldom.
 //! - `Arc<dyn Trait>`, `Weak` and `Waker` stay std's in both arms: loom's `Arc` does not coerce.
-//! - Statics with atomics live here only ([`unique_id`], [`Generation`]): loom's atomics cannot be
-//!   `const`.
+//! - Statics with atomics live here only ([`unique_id`], [`others_can_run`], [`Generation`]): loom's
+//!   atomics cannot be `const`.
 
 mod biased;
 mod clock;
@@ -49,12 +49,24 @@ pub(crate) use std_arm::*;
 use std::num::NonZeroU64;
 
 /// Whether the process has more than one processor, as it was at the first call.
+///
+/// Two threads may ask the system at the same time, and none waits for another: in a process that is forked
+/// meanwhile there is no other. To ask takes long, as it reads files.
 #[allow(clippy::disallowed_types)]
 pub(crate) fn others_can_run() -> bool {
-    use std::sync::OnceLock;
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    cfg!(loom)
-        || *ANSWER.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    const UNKNOWN: u8 = 2;
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if cfg!(loom) {
+        return true;
+    }
+    let known = ANSWER.load(Relaxed);
+    if known != UNKNOWN {
+        return known == 1;
+    }
+    let answer = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    ANSWER.store(u8::from(answer), Relaxed);
+    answer
 }
 
 /// A number that no other call in this process has returned, never 0.

@@ -185,6 +185,48 @@ fn what_is_queued_while_others_are_refused_is_left_to_the_threads() {
 }
 
 #[test]
+fn one_lingers_and_counts_as_coming() {
+    let word = idle(2, 2);
+    assert_eq!((pushed(&word), word.next(true)), (Call::Wake, Next::Job(Call::Nobody)));
+    assert_eq!(word.next(false), Next::Rest);
+    assert!(word.linger());
+    assert!(!word.linger(), "one is enough");
+    assert_eq!((word.load().coming, word.load().idle, word.load().busy()), (1, 1, 0));
+    assert!(!word.has_news());
+    assert_eq!(pushed(&word), Call::Nobody, "it sees to that");
+    assert_eq!(pushed(&word), Call::Nobody, "and calls for this");
+    assert!(word.has_news() && !word.linger());
+    assert_eq!(word.next(true), Next::Job(Call::Wake));
+    assert_eq!(word.next(true), Next::Job(Call::Nobody));
+    assert!(!word.has_news());
+    assert_eq!((word.next(false), word.linger()), (Next::Rest, true));
+    assert_eq!(word.next(true), Next::Rest, "in vain");
+    assert_eq!((word.load().coming, word.load().busy()), (0, 2));
+}
+
+#[test]
+fn who_lingers_is_told_of_a_lower_limit_and_of_the_end() {
+    let two = || {
+        let word = idle(2, 2);
+        assert_eq!((pushed(&word), word.next(true)), (Call::Wake, Next::Job(Call::Nobody)));
+        word
+    };
+    let word = two();
+    assert!(word.linger());
+    assert_eq!(word.set_limit(1), Call::Nobody, "it comes");
+    assert!(word.has_news());
+    assert_eq!((word.next(true), word.load().threads), (Next::End(Call::Nobody), 1));
+    let word = two();
+    assert_eq!(word.set_limit(1), Call::Wake);
+    assert!(!word.linger(), "there is one too many");
+    let word = two();
+    assert!(word.linger() && word.close());
+    assert!(word.has_news() && !word.linger());
+    assert_eq!((word.load().idle, word.load().coming, word.load().busy()), (2, 0, 0));
+    assert_eq!((word.next(true), word.left(true)), (Next::Leave { idle: true }, 1));
+}
+
+#[test]
 fn the_word_keeps_its_fields_apart() {
     let word = idle(8191, 8191);
     for _ in 0..1000 {

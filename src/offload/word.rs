@@ -9,7 +9,7 @@
 //! | 13 | `idle` | threads that sleep and that nobody has called |
 //! | 13 | `threads` | threads that were started (or are being started) and have not decided to end |
 //! | 13 | `limit` | how many threads there may be; at least 1 |
-//! | 4 | `coming` | threads that were called, or are being started, and have not looked yet |
+//! | 4 | `coming` | threads that were called, are being started, or linger, and have not looked yet |
 //! | 1 | `CLOSED` | set once: nothing is taken in any more, and the threads leave |
 //!
 //! `threads − idle − coming` are busy: they run a job, or are between two. After the end, `idle`

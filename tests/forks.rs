@@ -1,12 +1,12 @@
 //! A runtime of several workers in a child process made by `fork`, which has none of them.
 #![cfg(all(unix, not(loom)))]
 
-#[path = "common/fork.rs"]
-mod fork;
+#[path = "common/forked.rs"]
+mod forked;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use fork::in_child;
+use forked::in_child;
 use mainspring::Runtime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

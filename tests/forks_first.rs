@@ -2,12 +2,12 @@
 //! know once.
 #![cfg(all(unix, not(loom)))]
 
-#[path = "common/fork.rs"]
-mod fork;
+#[path = "common/forked.rs"]
+mod forked;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use fork::in_child;
+use forked::in_child;
 use mainspring::{LocalRuntime, Runtime};
 use std::time::{Duration, Instant};
 use watchdog::within;

@@ -353,6 +353,18 @@ mod tests {
     use std::panic::Location;
     use std::time::Duration;
 
+    /// A runtime whose only worker is the present thread.
+    fn one_worker() -> (Arc<Shards>, Homes) {
+        let (runtime, thread, step) = (unique_id(), ThreadKey::current(), Duration::from_millis(1));
+        let timers = KernelTimers::Unused;
+        let driver = Driver::for_thread(thread, runtime, Clock::real(), step, timers);
+        let shard = Shard::new(thread, Arc::new(driver.unwrap()));
+        let shards = Arc::new(Shards::new(runtime, [shard]));
+        let homes = Homes::new(&shards, &[thread], &HookSet::default());
+        context::work_for(runtime, 0);
+        (shards, homes)
+    }
+
     /// A worker that is stuck does not come to its inbox, and the end does not wait for it.
     #[cfg(feature = "http")]
     #[test]
@@ -373,18 +385,46 @@ mod tests {
         homes.retire_from(0);
     }
 
+    /// What was a surplus when it was pushed is one for a searcher, too, when the worker has gone on.
+    #[test]
+    fn what_a_worker_polls_and_what_is_in_its_slot_counts_for_others() {
+        let on_worker = || {
+            let (shards, homes) = one_worker();
+            let shard = &shards.each()[0];
+            let push = || drop(spawn(&homes, async {}, Location::caller()));
+            let push_back = || {
+                shard.dispatch(push);
+                (shard.surplus(), shards.has_surplus())
+            };
+            assert!(!shards.has_surplus());
+            assert_eq!(push_back(), (Surplus::No, true), "behind the one that it polls");
+            shard.keep(3);
+            assert_eq!((shard.surplus(), shards.has_surplus()), (Surplus::No, false));
+            assert_eq!(push_back(), (Surplus::No, false));
+            push();
+            assert_eq!((shard.surplus(), shards.has_surplus()), (Surplus::No, true));
+            assert_eq!(push_back(), (Surplus::Yes, true));
+            shard.keep(1);
+            for _ in 0..4 {
+                assert!(shards.has_surplus());
+                let Some(task) = shard.pop() else { panic!("not queued") };
+                assert!(matches!(task.run(), Ran::Done));
+            }
+            assert!(!shards.has_surplus());
+            push();
+            assert!(!shards.has_surplus(), "nobody takes it out of the slot");
+            shards.drop_queued();
+            homes.of_shards[0].retire();
+            homes.pinned[0].retire();
+        };
+        thread::spawn(on_worker).join().unwrap();
+    }
+
     /// As in what crossbeam frees for others while it works at the queue.
     #[test]
     fn what_is_queued_while_the_queue_is_in_use_is_found_later() {
         let on_worker = || {
-            let (runtime, thread, step) =
-                (unique_id(), ThreadKey::current(), Duration::from_millis(1));
-            let timers = KernelTimers::Unused;
-            let driver = Driver::for_thread(thread, runtime, Clock::real(), step, timers);
-            let shard = Shard::new(thread, Arc::new(driver.unwrap()));
-            let shards = Arc::new(Shards::new(runtime, [shard]));
-            let homes = Homes::new(&shards, &[thread], &HookSet::default());
-            context::work_for(runtime, 0);
+            let (shards, homes) = one_worker();
             let shard = &shards.each()[0];
             shard.with_queue(|_| {
                 drop(spawn(&homes, async {}, Location::caller()));

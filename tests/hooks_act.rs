@@ -38,7 +38,7 @@ thread_local! {
 #[derive(Default)]
 struct Targets {
     acted: AtomicUsize,
-    /// Set until the runtime has ended, since the two would keep each other.
+    /// Set until the runtime has ended; see [`look_back`].
     handle: Mutex<Option<Handle>>,
     spawned: Arc<Tally>,
     sleeper: Arc<Sleeper>,
@@ -202,7 +202,11 @@ async fn settle(targets: &Targets) {
 
 /// What became of what the hooks did, after the runtime's end.
 fn look_back(event: Event, targets: &Targets) {
+    // What keeps a task keeps the hooks of its runtime, and they keep the targets.
     *targets.handle.lock().unwrap() = None;
+    *targets.sleeper.waker.lock().unwrap() = None;
+    targets.victims.lock().unwrap().clear();
+    targets.doomed.lock().unwrap().clear();
     let tally = &targets.spawned;
     let counts = [&tally.made, &tally.ended].map(|count| count.load(Ordering::SeqCst));
     assert_eq!(counts[0], counts[1], "{event:?}");

@@ -55,9 +55,9 @@ pub(crate) use set::{HookSet, OnUnhandledPanic};
 /// - It must not drop the runtime (out of a thread-local, say), which would wait for the event that
 ///   the hook is in the middle of.
 /// - It must be short and must not block: the runtime waits for it.
-/// - It must not keep a [`Handle`](crate::Handle) of its own runtime: the two would keep each other
-///   in memory after the runtime's end. It can ask for [`Handle::try_current`](crate::Handle) when
-///   it needs one.
+/// - It must not keep a [`Handle`](crate::Handle) of its own runtime, nor wakers or handles of its
+///   tasks: they would keep each other in memory after the runtime's end. It can ask for
+///   [`Handle::try_current`](crate::Handle) when it needs one.
 /// - A hook that panics is caught. The first panic is reported on standard error, and the hooks of
 ///   that runtime are not called again; nor are they after a panic in `on_unhandled_panic`, which is
 ///   one of them. A closure set beside them, as by

@@ -105,7 +105,13 @@ impl<W: Work> Crew<W> {
     /// this process.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        self.word.is_closed() || self.born.is_over()
+        self.word.is_closed() || self.is_elsewhere()
+    }
+
+    /// Whether the threads are in the parent of this process: locks that one of them had at the fork are
+    /// held here for good.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.born.is_over()
     }
 
     pub(super) fn word(&self) -> &Word {
@@ -153,7 +159,7 @@ impl<W: Work> Crew<W> {
     /// After the close, waits until all threads have left, and no longer than `limit`; says how many
     /// are still busy. One of the threads itself does not wait, and in a child process there are none.
     pub(super) fn wait(&self, limit: Duration) -> usize {
-        if self.born.is_over() {
+        if self.is_elsewhere() {
             return 0;
         }
         let me = Arc::new(Parker::new());

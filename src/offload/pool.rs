@@ -45,7 +45,8 @@ const DROP_WAIT: Duration = Duration::from_secs(5);
 ///   gives not one thread when it is needed.
 /// - A closure that has started cannot be stopped from outside.
 ///
-/// - A child process made by `fork` has none of the threads: the pool takes nothing in there.
+/// - A child process made by `fork` has none of the threads: the pool takes nothing in there, and what was
+///   queued at the fork is neither run nor dropped.
 ///
 /// # The end
 ///
@@ -286,6 +287,10 @@ impl PoolHandle {
     }
 
     fn close(&self) {
+        if self.0.crew.is_elsewhere() {
+            // What is queued belongs to the parent, which sees to its own.
+            return;
+        }
         // First those who wait for a place: the places that come back below are not for them.
         self.0.close();
         self.0.crew.close();

@@ -51,6 +51,11 @@ pub(super) trait Work: Send + Sync + 'static {
 
     /// Answers for a job that will not be done; never unwinds.
     fn refuse(&self, job: Self::Job);
+
+    /// Whether a thread that has done a job may look for the next one before it sleeps.
+    fn lingers(&self) -> bool {
+        true
+    }
 }
 
 /// The threads and their queue.
@@ -265,7 +270,7 @@ impl<W: Work> Crew<W> {
     /// Does jobs until the thread is to end.
     fn serve(self: &Arc<Self>) -> Gone {
         let me = Arc::new(Parker::new());
-        let mut patience = Patience::new(LOOKS);
+        let mut patience = Patience::new(if self.work.lingers() { LOOKS } else { 0 });
         let mut arriving = true;
         let mut busy = false;
         loop {

@@ -25,6 +25,7 @@ struct Count {
     gives: AtomicUsize,
     told: Parker,
     met: Parker,
+    lingers: bool,
     crew: Weak<Crew<Self>>,
 }
 
@@ -77,6 +78,10 @@ impl Work for Count {
     fn refuse(&self, weight: usize) {
         self.answer(weight);
     }
+
+    fn lingers(&self) -> bool {
+        self.lingers
+    }
 }
 
 type TestCrew = Arc<Crew<Count>>;
@@ -90,6 +95,8 @@ fn crew(limit: u16, keep_alive: Duration, gives: usize, all: usize) -> TestCrew 
             gives: AtomicUsize::new(gives),
             told: Parker::new(),
             met: Parker::new(),
+            // With several threads that takes minutes.
+            lingers: limit == 1 && all < NEEDS,
             crew: Weak::clone(crew),
         };
         Crew::new(limit, keep_alive, work)

@@ -26,7 +26,7 @@
 //! come for a job that is gone; a thread that finds nothing to take just looks again.
 
 use super::word::{Call, Expired, Lie, Next, Published, Refused, Word};
-use crate::primitives::{Generation, Mutex, Parker, thread};
+use crate::primitives::{Generation, Mutex, Parker, others_can_run, thread};
 use crate::util::Patience;
 use std::collections::VecDeque;
 use std::io;
@@ -103,6 +103,8 @@ impl<W: Work> Crew<W> {
             refusing: Refusing::Nobody,
         };
         let born = Generation::watch();
+        // The threads ask, and it is not for them to open files.
+        let _known = others_can_run();
         Self { word: Word::new(limit), shared: Mutex::new(shared), keep_alive, born, work }
     }
 

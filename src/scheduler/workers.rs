@@ -18,7 +18,7 @@ use crate::context::{self, Calls, Current, DefaultExecutor, Outside, Runs};
 use crate::driver::{Clock, Driver, Instant, KernelTimers};
 use crate::hooks::HookSet;
 use crate::offload::signals;
-use crate::primitives::{Mutex, NewThread, Parker, thread, unique_id};
+use crate::primitives::{Mutex, NewThread, Parker, others_can_run, thread, unique_id};
 use crate::task::{Spawn, TaskDump};
 use crate::util::WakeList;
 use std::fmt;
@@ -75,6 +75,8 @@ impl Workers {
         executor: impl FnOnce(Outside) -> Arc<dyn DefaultExecutor>,
     ) -> Result<Self, StartError> {
         let runtime = unique_id();
+        // Here, and not as the workers begin: it opens files, whose numbers others may count on.
+        let _known = others_can_run();
         let count = settings.workers;
         let threads: Vec<_> = (0..count).map(|_| NewThread::new()).collect();
         let keys: Vec<_> = threads.iter().map(NewThread::key).collect();

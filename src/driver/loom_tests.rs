@@ -183,7 +183,10 @@ fn loom_ring_for_a_guest_against_a_look() {
         };
         let announce = || state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok();
         while state.load(Acquire) != WOKEN {
-            if driver.turn_as_guest(announce, &mut WakeList::new()).is_none() {
+            if driver
+                .turn_as_guest(Turn::Sleep(driver.clock().now()), announce, &mut WakeList::new())
+                .is_none()
+            {
                 thread::yield_now();
             }
             let _ = state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
@@ -209,7 +212,11 @@ fn loom_reclaim_against_a_guest() {
                     true
                 };
                 // It does not come back if it is not told to go.
-                let _ = driver.turn_as_guest(announce, &mut WakeList::new());
+                let _ = driver.turn_as_guest(
+                    Turn::Sleep(driver.clock().now()),
+                    announce,
+                    &mut WakeList::new(),
+                );
                 driver.unpark();
             })
         };

@@ -235,9 +235,9 @@ impl Driver {
         self.turn_with(sleeper, sleeps, wakes)
     }
 
-    /// Sleeps in the driver in the place of its thread, which is busy, and does what a turn does; `None`
-    /// if somebody has it, or its thread wants it back, or `announce` says so. Whether it could sleep: where
-    /// the thread was told of something that it has not come to, this is a look only.
+    /// Turns the driver in the place of its thread, which is busy; `None` if somebody has it, or its thread
+    /// wants it back, or `announce` says so. Beside what it brought, whether it could sleep, if it was to:
+    /// where the thread was told of something that it has not come to, this is a look only.
     ///
     /// Who sees what `announce` has left [rings](Self::ring), which ends this sleep and no other: nobody
     /// else waits here from then on.
@@ -247,9 +247,10 @@ impl Driver {
     /// As [`turn`](Self::turn).
     pub(crate) fn turn_as_guest(
         &self,
+        turn: Turn,
         announce: impl FnOnce() -> bool,
         wakes: &mut WakeList,
-    ) -> Option<io::Result<bool>> {
+    ) -> Option<io::Result<(Turned, bool)>> {
         if let Err(forked) = self.check_process() {
             return Some(Err(forked.into()));
         }
@@ -258,8 +259,11 @@ impl Driver {
         if self.reclaimed.load(Ordering::Acquire) || !announce() {
             return None;
         }
-        let sleeps = self.unpark.announce().then(|| self.clock.now());
-        Some(self.turn_with(sleeper, sleeps, wakes).map(|_| sleeps.is_some()))
+        let sleeps = match turn {
+            Turn::Sleep(now) if self.unpark.announce() => Some(now),
+            Turn::Sleep(_) | Turn::Look => None,
+        };
+        Some(self.turn_with(sleeper, sleeps, wakes).map(|turned| (turned, sleeps.is_some())))
     }
 
     /// Gets the poller back from a guest, who comes out of its sleep for that.
@@ -525,9 +529,10 @@ mod tests {
         let mut wakes = WakeList::new();
         driver.ring();
         let _ = driver.turn(Turn::Look, &mut wakes).unwrap();
-        assert!(driver.turn_as_guest(|| false, &mut wakes).is_none());
+        let sleep = || Turn::Sleep(driver.clock().now());
+        assert!(driver.turn_as_guest(sleep(), || false, &mut wakes).is_none());
         driver.unpark();
-        let looked = driver.turn_as_guest(|| true, &mut wakes);
-        assert!(!looked.unwrap().unwrap(), "it would not be told of anything again");
+        let looked = driver.turn_as_guest(sleep(), || true, &mut wakes);
+        assert!(!looked.unwrap().unwrap().1, "it would not be told of anything again");
     }
 }

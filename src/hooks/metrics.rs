@@ -35,6 +35,19 @@ pub struct Metrics {
     pub timers: usize,
     /// Descriptors that are watched, which are those that somebody has had to wait for.
     pub registrations: usize,
+    /// Polls that lasted for longer than
+    /// [`report_stall_after`](crate::Builder::report_stall_after), and other things that a thread did not
+    /// return from for as long.
+    pub stalls: u64,
+    /// How often a thread took over tasks or events from behind one that was stuck.
+    pub reliefs: u64,
+    /// How often a thread began to stand in for a worker that was stuck.
+    pub rescues: u64,
+    /// Threads beside the workers that stand in for one, or wait to be needed again.
+    pub rescuers: usize,
+    /// Of these, those that have not come to the end of a single poll since they began to stand in: what
+    /// they took up blocks, too.
+    pub rescuers_without_a_poll: usize,
     /// The pool for work that blocks.
     pub blocking: BlockingMetrics,
 }

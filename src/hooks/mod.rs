@@ -31,6 +31,7 @@
 mod info;
 mod metrics;
 mod set;
+mod stall;
 
 use std::any::Any;
 
@@ -38,6 +39,7 @@ pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};
 pub(crate) use set::{HookSet, OnUnhandledPanic};
+pub use stall::{Stall, StallKind, Within};
 
 /// Calls that a runtime makes as tasks live and threads sleep.
 ///
@@ -170,7 +172,8 @@ pub trait Hooks: Send + Sync + 'static {
     ///
     /// `worker` counts from 0, as everywhere here. Each comes before all else that is told of the
     /// worker, and on the worker's thread. A [`LocalRuntime`](crate::LocalRuntime), which has no thread
-    /// of its own, does not call it, nor do the threads of the pool.
+    /// of its own, does not call it, nor do the threads of the pool. Threads that stand in for workers that
+    /// are stuck do, and their numbers come after those of the workers; a number may come again.
     fn on_worker_start(&self, worker: usize) {
         let _ = worker;
     }
@@ -192,5 +195,34 @@ pub trait Hooks: Send + Sync + 'static {
     /// steal from.
     fn on_steal(&self, worker: usize, from: usize, tasks: usize) {
         let _ = (worker, from, tasks);
+    }
+
+    /// The thread `worker` has taken over what lay behind `stuck`, which does not return from a poll:
+    /// `tasks` tasks that were queued there, or woken by events and timers that are due there.
+    ///
+    /// On the thread of `worker`. It comes again for as long as the stall lasts and there is something to
+    /// take over; what is taken once is not told of again. Threads that stand in for workers count from
+    /// the number of workers on, here and below.
+    fn on_relief(&self, worker: usize, stuck: usize, tasks: usize) {
+        let _ = (worker, stuck, tasks);
+    }
+
+    /// The thread `rescuer` begins to stand in for the worker `stuck`, which does not return from a poll
+    /// while nobody is free to relieve it.
+    ///
+    /// On the thread of `rescuer`; if that was started for it,
+    /// [`on_worker_start`](Self::on_worker_start) came before.
+    fn on_rescue(&self, rescuer: usize, stuck: usize) {
+        let _ = (rescuer, stuck);
+    }
+
+    /// A thread has been in the middle of one poll for longer than
+    /// [`report_stall_after`](crate::Builder::report_stall_after); told once for each such poll, while it
+    /// lasts.
+    ///
+    /// On a thread that does nothing else, so that it may be slow: writing to a log is fine. If it is
+    /// slower than stalls come, some are not told; [`Metrics::stalls`] counts them all.
+    fn on_stall(&self, stall: &Stall) {
+        let _ = stall;
     }
 }

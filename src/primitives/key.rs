@@ -2,6 +2,11 @@
 
 use super::{local, unique_id};
 use std::cell::Cell;
+#[allow(clippy::disallowed_types)]
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// What a thread has that never asked for its number, and no key is.
 const UNKNOWN: u64 = 0;
@@ -42,6 +47,53 @@ impl ThreadKey {
     }
 }
 
+/// Whose something is: that of one thread at a time, or nobody's.
+///
+/// INVARIANT: it names a thread that was meant from the start, or one that has [taken](Self::take) it
+/// when it was nobody's, and then until that thread [leaves](Self::leave) it. Who leaves releases what
+/// was done by then, and who takes acquires it.
+///
+/// Its word is std's in both arms: what it guards is seen by one thread only, which no model could tell
+/// from none.
+#[derive(Debug)]
+#[allow(clippy::disallowed_types)]
+pub(crate) struct Holder(AtomicU64);
+
+#[allow(clippy::disallowed_types)]
+impl Holder {
+    /// Of a thread for good; or of nobody, for [`ThreadKey::NONE`].
+    pub(crate) fn of(thread: ThreadKey) -> Self {
+        Self(AtomicU64::new(thread.0))
+    }
+
+    fn get(&self) -> ThreadKey {
+        ThreadKey(self.0.load(Relaxed))
+    }
+
+    /// Whether that is the present thread.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.get().is_here()
+    }
+
+    /// Makes it the present thread's, if it is nobody's.
+    #[must_use]
+    pub(crate) fn take(&self) -> bool {
+        let (none, here) = (ThreadKey::NONE.0, ThreadKey::current().0);
+        self.0.compare_exchange(none, here, Acquire, Relaxed).is_ok()
+    }
+
+    /// Makes it nobody's.
+    ///
+    /// # Panics
+    ///
+    /// If it is not the present thread's.
+    pub(crate) fn leave(&self) {
+        assert!(self.is_here(), "only who has it leaves it");
+        self.0.store(ThreadKey::NONE.0, Release);
+    }
+}
+
 /// The number of a thread that has not begun, for what is made for it beforehand.
 #[derive(Debug)]
 pub(crate) struct NewThread(ThreadKey);
@@ -77,6 +129,28 @@ mod tests {
         assert!(here.is_here() && ThreadKey::current().is_here());
         assert!(!ThreadKey::NONE.is_here());
         thread::spawn(move || assert!(!here.is_here())).join().unwrap();
+    }
+
+    #[test]
+    fn what_is_nobodys_is_taken_by_one_thread_at_a_time() {
+        let holder = Holder::of(ThreadKey::NONE);
+        assert!(!holder.is_here() && holder.take() && holder.is_here() && !holder.take());
+        let elsewhere = || {
+            thread::scope(|scope| {
+                let taken = scope.spawn(|| {
+                    let taken = holder.take();
+                    if taken {
+                        holder.leave();
+                    }
+                    taken
+                });
+                taken.join().unwrap()
+            })
+        };
+        assert!(!elsewhere());
+        holder.leave();
+        assert!(elsewhere() && !holder.is_here());
+        assert!(std::panic::catch_unwind(|| holder.leave()).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! - [`local!`] declares a thread-local of a `Cell`, one per thread of the model under loom.
 //! - [`const_fn!`] declares a function that is `const` where the arm can be, so that what is built
 //!   of these types can be a static.
-//! - [`ThreadKey`] tells threads apart, also such as have not begun.
+//! - [`ThreadKey`] tells threads apart, also such as have not begun; [`Holder`] says whose something is.
 //! - [`Worker`], [`Stealer`] and [`Injector`] are the queues of crossbeam-deque. The model has
 //!   queues under a lock instead, whose `is_empty` promises no more than crossbeam's does.
 //! - [`full_fence`] is the one place with a sequentially consistent fence.
@@ -40,7 +40,7 @@ mod std_arm;
 pub(crate) use biased::Biased;
 pub(crate) use clock::monotonic_nanos;
 pub(crate) use forks::Generation;
-pub(crate) use key::{NewThread, ThreadKey};
+pub(crate) use key::{Holder, NewThread, ThreadKey};
 #[cfg(loom)]
 pub(crate) use loom_arm::*;
 #[cfg(not(loom))]

@@ -1,6 +1,7 @@
 //! What may be wrong about a runtime that is to be built.
 
 use crate::offload::BadSetting;
+use crate::scheduler::sentry::{MOST_RESCUERS, Stalls};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub(super) enum Why {
     Workers(usize),
     Stack(usize),
     Resolution(Duration),
+    /// The name of the setting, and what was given.
+    StallTime(&'static str, Duration),
+    Rescuers(usize),
     Setting(BadSetting),
 }
 
@@ -33,6 +37,23 @@ pub(super) fn check_resolution(resolution: Duration) -> Result<Duration, BuildEr
     match (FINEST..=COARSEST).contains(&resolution) {
         true => Ok(resolution),
         false => Err(BuildError(Why::Resolution(resolution))),
+    }
+}
+
+/// Below this, polls that are but long would be taken for stalls.
+const SHORTEST_STALL: Duration = Duration::from_millis(2);
+const LONGEST_STALL: Duration = Duration::from_secs(3600);
+
+/// Whether what is decided about stalls is within its bounds.
+pub(super) fn check_stalls(stalls: &Stalls) -> Result<(), BuildError> {
+    let times = [("stall_after", stalls.rescue_after), ("report_stall_after", stalls.report_after)];
+    let bad = |(_, time): &(_, Duration)| !(SHORTEST_STALL..=LONGEST_STALL).contains(time);
+    if let Some((name, time)) = times.into_iter().find(bad) {
+        return Err(BuildError(Why::StallTime(name, time)));
+    }
+    match stalls.rescuers {
+        0..=MOST_RESCUERS => Ok(()),
+        more => Err(BuildError(Why::Rescuers(more))),
     }
 }
 
@@ -72,6 +93,13 @@ impl fmt::Display for BuildError {
                 f,
                 "timer_resolution is {given:?}, but must be from {FINEST:?} to {COARSEST:?}"
             ),
+            Why::StallTime(name, given) => write!(
+                f,
+                "{name} is {given:?}, but must be from {SHORTEST_STALL:?} to {LONGEST_STALL:?}"
+            ),
+            Why::Rescuers(given) => {
+                write!(f, "max_rescuers is {given}, but must be {MOST_RESCUERS} at most")
+            }
             Why::Setting(bad) => write!(f, "a setting of the builder is wrong: {bad}"),
         }
     }
@@ -82,7 +110,11 @@ impl std::error::Error for BuildError {
         match &self.0 {
             Why::Descriptors(error) | Why::Thread(error) => Some(error),
             Why::Setting(bad) => Some(bad),
-            Why::Workers(_) | Why::Stack(_) | Why::Resolution(_) => None,
+            Why::Workers(_)
+            | Why::Stack(_)
+            | Why::Resolution(_)
+            | Why::StallTime(..)
+            | Why::Rescuers(_) => None,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! How a runtime with several workers is put together.
 
 use super::builder::TIMER_RESOLUTION;
-use super::error::{BuildError, MOST_WORKERS, Why, check_resolution, check_stack};
+use super::error::{BuildError, MOST_WORKERS, Why, check_resolution, check_stack, check_stalls};
 use super::multi::Runtime;
 use crate::context::DefaultExecutor;
 use crate::driver::KernelTimers;
 use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
 use crate::offload::{self, ThreadPool};
+use crate::scheduler::sentry::Stalls;
 use crate::scheduler::workers::{Settings, StartError, Workers};
 use std::any::Any;
 use std::fmt;
@@ -37,6 +38,7 @@ pub struct Builder {
     on_unhandled_panic: Option<OnUnhandledPanic>,
     blocking: offload::Builder,
     timer_resolution: Duration,
+    stalls: Stalls,
 }
 
 impl Default for Builder {
@@ -49,6 +51,7 @@ impl Default for Builder {
             on_unhandled_panic: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
+            stalls: Stalls::default(),
         }
     }
 }
@@ -156,6 +159,95 @@ impl Builder {
         self
     }
 
+    /// Whether a thread of the runtime's own watches for workers that are stuck in a poll; by default it
+    /// does.
+    ///
+    /// A worker is stuck when one poll, drop or hook does not return: it waits for a lock, reads a file,
+    /// sleeps, or computes. Where the *sentry* sees that,
+    ///
+    /// 1. a worker that has nothing to do takes over what lies behind it: queued tasks, and those whose
+    ///    sockets and timers belong to the stuck worker; again and again, once a millisecond;
+    /// 2. if nobody is free for [`stall_after`](Self::stall_after), a thread is started that stands in for
+    ///    it, up to [`max_rescuers`](Self::max_rescuers), until the poll returns;
+    /// 3. after [`report_stall_after`](Self::report_stall_after) it is told: to
+    ///    [`Hooks::on_stall`](crate::hooks::Hooks::on_stall), and as a warning of the `tracing` crate where
+    ///    that feature is on.
+    ///
+    /// What stays behind is the task in that poll, and what cannot leave its thread: tasks of
+    /// [`spawn_pinned`](crate::spawn_pinned) on that worker. Nor is the future of a
+    /// [`block_on`](crate::Runtime::block_on) polled by others than its caller.
+    ///
+    /// It costs one thread, which looks every 5 ms at one word of each worker; and every millisecond for
+    /// 10 s after it has last seen one stuck. While all workers sleep it sleeps, too. Time in which a thread
+    /// was ready to run but had no processor is not held against it, so that a busy machine is no stall
+    /// (known on Linux only).
+    ///
+    /// Without it, a task that blocks stops what is queued behind it, and the sockets and timers of its
+    /// worker, for as long as it blocks.
+    ///
+    /// # Examples
+    ///
+    /// Two workers, and two tasks that block both:
+    ///
+    /// ```
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let rt = mainspring::Runtime::builder().worker_threads(2).build()?;
+    /// let ends: Vec<_> = (0..2)
+    ///     .map(|_| {
+    ///         let (end, blocked) = mpsc::channel::<()>();
+    ///         drop(rt.spawn(async move { blocked.recv().unwrap_err() })); // never do that
+    ///         end
+    ///     })
+    ///     .collect();
+    /// rt.block_on(async {
+    ///     let beside = mainspring::spawn(mainspring::time::sleep(Duration::from_millis(1)));
+    ///     beside.await
+    /// })?;
+    /// drop(ends);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sentry(mut self, watches: bool) -> Self {
+        self.stalls.sentry = watches;
+        self
+    }
+
+    /// After how long in one poll somebody stands in for a worker, if nobody is free to relieve it: from
+    /// 2 ms to 1 h, by default 10 ms.
+    ///
+    /// The sentry knows of a poll from its first look at it on, so it may be up to 5 ms more; and where the
+    /// machine has more to do than processors, up to sixteen times as long. A shorter time means that polls
+    /// that are but long cost a thread that is started, or woken, for each: 20 to 100 µs.
+    pub fn stall_after(mut self, time: Duration) -> Self {
+        self.stalls.rescue_after = time;
+        self
+    }
+
+    /// After how long in one poll that is told, once for each such poll: from 2 ms to 1 h, by default
+    /// 50 ms.
+    ///
+    /// To tell costs a look through the list of tasks for the name, by a thread of its own.
+    pub fn report_stall_after(mut self, time: Duration) -> Self {
+        self.stalls.report_after = time;
+        self
+    }
+
+    /// How many threads may stand in for workers at a time: from 0 to 64, by default 64.
+    ///
+    /// Each costs a thread while it is needed, and 1.5 KB all the time. One that is not needed any more
+    /// stays for 10 s. If all are stuck themselves, tasks wait until one of them, or a worker, is free. With
+    /// 0, stuck workers are only relieved and reported.
+    pub fn max_rescuers(mut self, threads: usize) -> Self {
+        self.stalls.rescuers = threads;
+        self
+    }
+
+    /// How long a thread stays that stood in for a worker and is not needed any more; by default 10 s.
+    pub fn rescuer_keep_alive(mut self, time: Duration) -> Self {
+        self.stalls.keep_alive = time;
+        self
+    }
+
     /// Makes the runtime, and starts its workers.
     ///
     /// # Errors
@@ -174,6 +266,7 @@ impl Builder {
             return Err(BuildError(Why::Workers(workers)));
         }
         let timer_resolution = check_resolution(self.timer_resolution)?;
+        check_stalls(&self.stalls)?;
         let kernel_timers = match timer_resolution < TIMER_RESOLUTION {
             true => KernelTimers::Always,
             false => KernelTimers::Unused,
@@ -186,6 +279,7 @@ impl Builder {
             thread_name: self.thread_name,
             stack_size: self.stack_size,
             hooks: hooks.clone(),
+            stalls: self.stalls,
         };
         let mut pool = None;
         let workers = Workers::start(settings, |outside| {
@@ -213,6 +307,7 @@ impl fmt::Debug for Builder {
             .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
+            .field("stalls", &self.stalls)
             .finish()
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Idle {
     /// INVARIANT: each worker is in here once at the most, and as many as the word says are parked.
     sleepers: Mutex<Vec<usize>>,
     workers: usize,
+    /// How many may stand in for workers.
+    rescuers: usize,
 }
 
 /// How a worker came to leave the sleepers.
@@ -44,9 +46,9 @@ pub(super) enum Left {
 }
 
 impl Idle {
-    pub(super) fn new(workers: usize) -> Self {
-        let sleepers = Mutex::new(Vec::with_capacity(workers));
-        Self { counts: AtomicU64::new(0), sleepers, workers }
+    pub(super) fn new(workers: usize, rescuers: usize) -> Self {
+        let sleepers = Mutex::new(Vec::with_capacity(workers + rescuers));
+        Self { counts: AtomicU64::new(0), sleepers, workers, rescuers }
     }
 
     /// Whether somebody should be called for work that has appeared. Asked after a full fence that
@@ -65,9 +67,18 @@ impl Idle {
         if Counts(self.counts.load(Acquire)).searching() > 0 {
             return None;
         }
+        self.take_out(&mut sleepers)
+    }
+
+    /// The same, whoever searches: those may be stuck themselves.
+    pub(super) fn call_anyhow(&self) -> Option<usize> {
+        self.take_out(&mut self.sleepers.lock())
+    }
+
+    fn take_out(&self, sleepers: &mut Vec<usize>) -> Option<usize> {
         let worker = sleepers.pop()?;
         self.counts.fetch_add(SEARCHING.wrapping_sub(PARKED), AcqRel);
-        self.check(&sleepers);
+        self.check(sleepers);
         Some(worker)
     }
 
@@ -80,6 +91,11 @@ impl Idle {
         }
         self.counts.fetch_add(SEARCHING, AcqRel);
         true
+    }
+
+    /// The same, however many search, for one that stands in for a worker.
+    pub(super) fn begin_search_anyhow(&self) {
+        self.counts.fetch_add(SEARCHING, AcqRel);
     }
 
     /// A searcher has found something; `true` if it was the last one.
@@ -116,6 +132,12 @@ impl Idle {
         }
     }
 
+    /// Whether all workers are parked, if nobody stands in for one. Asked after a full fence, a *yes* means
+    /// that whoever leaves the sleepers from now on sees what was stored before that fence.
+    pub(super) fn are_all_parked(&self) -> bool {
+        Counts(self.counts.load(Acquire)).parked() as usize == self.workers
+    }
+
     /// How many are parked.
     #[cfg(all(test, not(loom)))]
     fn parked(&self) -> usize {
@@ -131,7 +153,7 @@ impl Idle {
     fn check(&self, sleepers: &[usize]) {
         let counts = Counts(self.counts.load(Relaxed));
         debug_assert_eq!(counts.parked() as usize, sleepers.len());
-        debug_assert!(counts.searching() as usize + sleepers.len() <= self.workers);
+        debug_assert!(counts.searching() as usize + sleepers.len() <= self.workers + self.rescuers);
     }
 }
 
@@ -143,17 +165,17 @@ mod tests {
 
     #[test]
     fn at_most_half_search() {
-        let idle = Idle::new(3);
+        let idle = Idle::new(3, 0);
         assert!(idle.begin_search() && idle.begin_search());
         assert!(!idle.begin_search());
         assert!(!idle.end_search());
         assert!(idle.end_search());
-        assert!(Idle::new(1).begin_search(), "one may look into the injector");
+        assert!(Idle::new(1, 0).begin_search(), "one may look into the injector");
     }
 
     #[test]
     fn nobody_is_called_while_one_searches() {
-        let idle = Idle::new(4);
+        let idle = Idle::new(4, 0);
         assert!(!idle.park(2, false));
         assert!(idle.wants_call());
         assert_eq!(idle.call(), Some(2));
@@ -193,7 +215,7 @@ mod tests {
         /// Against sets: of those who search, sleep, and were called but have not noticed.
         #[test]
         fn as_the_sets_say(steps in steps()) {
-            let idle = Idle::new(5);
+            let idle = Idle::new(5, 0);
             let (mut searching, mut parked, mut called) =
                 (BTreeSet::new(), Vec::new(), BTreeSet::new());
             for step in steps {

@@ -7,7 +7,8 @@
 
 use super::idle::Left;
 use super::no_executor::NoExecutor;
-use super::shard::{Shard, Surplus};
+use super::seat::Surplus;
+use super::shard::Shard;
 use super::shards::{Homes, Shards};
 use super::worker::{self, Start};
 use crate::context::{self, Calls, Outside};
@@ -26,6 +27,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use Ordering::Relaxed;
+
+/// So many may stand in for workers, in models where somebody does.
+const RESCUERS: usize = 2;
 
 /// A runtime whose workers begin when a model says so.
 pub(super) struct Scene {
@@ -47,7 +51,7 @@ impl Scene {
                 Driver::for_thread(*key, runtime, Clock::real(), tick, KernelTimers::Unused);
             Shard::new(*key, StdArc::new(driver.unwrap()))
         });
-        let shards = StdArc::new(Shards::new(runtime, each));
+        let shards = StdArc::new(Shards::new(runtime, each, RESCUERS));
         let homes = StdArc::new(Homes::new(&shards, &keys, &HookSet::default()));
         let spawn: StdArc<dyn Spawn> = homes.clone();
         let driver = StdArc::clone(&shards.each()[0].driver);

@@ -1,6 +1,8 @@
 //! Who runs, and when: the scheduler of one thread, and that of several.
 
+mod bell;
 mod counters;
+mod ends;
 mod fairness;
 pub(crate) mod host;
 mod idle;
@@ -10,10 +12,23 @@ mod local_shard;
 mod local_time;
 #[cfg(test)]
 mod no_executor;
+mod relief;
+mod reports;
+mod rescuer;
+mod rescuers;
 mod root;
+mod runner;
+mod seat;
 pub(crate) mod seeded;
+pub(crate) mod sentry;
 mod shard;
 mod shards;
+mod spent;
+mod staff;
+mod tally;
+#[cfg(feature = "tracing")]
+mod trace;
+mod watch;
 mod worker;
 pub(crate) mod workers;
 

@@ -9,11 +9,14 @@
 //! caller sleeps there, or the worker was told of something, which whoever sleeps there would not be
 //! told of again, the caller looks into the driver every few milliseconds instead.
 //!
+//! Once a thread stands in for that worker, it sees to the driver, and the caller leaves it alone.
+//!
 //! Before it sleeps at all it looks for a while whether it was woken, where that pays: see [`Patience`].
 
 use super::shard::Shard;
 use super::shards::Shards;
 use crate::coop;
+use crate::driver::Turn;
 use crate::primitives::{AtomicU32, Ordering, Parker};
 use crate::util::{Patience, WakeList};
 use Ordering::{AcqRel, Acquire};
@@ -95,7 +98,7 @@ impl Caller {
             return;
         }
         // Where nothing runs, or something else by now, the worker is about to see to its driver.
-        let is_stuck = || busy_with != 0 && self.shard().running.get() == busy_with;
+        let is_stuck = || !busy_with.is_nothing() && self.shard().running.get() == busy_with;
         let mut pause = STUCK_AFTER;
         while is_stuck() {
             if self.park(pause) || is_stuck() && self.sleep_in_driver(wakes) {
@@ -120,15 +123,21 @@ impl Caller {
     /// Sleeps in the driver of a worker that is busy, for as long as it can; whether it is to poll.
     #[cold]
     fn sleep_in_driver(&self, wakes: &mut WakeList) -> bool {
-        let announce = || self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok();
+        let shard = self.shard();
+        // Who stands in for the worker sees to the driver.
+        let announce = || {
+            !shard.adopter.is_there()
+                && self.state.compare_exchange(AWAKE, IN_DRIVER, AcqRel, Acquire).is_ok()
+        };
         loop {
-            let turned = self.shard().driver.turn_as_guest(announce, wakes);
+            let sleep = Turn::Sleep(shard.driver.clock().now());
+            let turned = shard.driver.turn_as_guest(sleep, announce, wakes);
             let _ = self.state.compare_exchange(IN_DRIVER, AWAKE, AcqRel, Acquire);
             wakes.wake_all();
             if self.take() {
                 return true;
             }
-            if !matches!(turned, Some(Ok(true))) {
+            if !matches!(turned, Some(Ok((_, true)))) {
                 return false;
             }
         }

@@ -1,11 +1,17 @@
 //! All shards of a runtime together: who gets a task that was woken, wherever that was.
 
+use super::bell::Bell;
 use super::idle::Idle;
-use super::shard::{Left, Shard, Surplus};
+use super::rescuers::Rescuers;
+use super::seat::{Seat, Surplus};
+use super::shard::{Left, Shard};
+use super::tally::Tally;
 use crate::context;
-use crate::driver::Clock;
+use crate::driver::{Clock, Driver};
 use crate::hooks::{HookSet, Metrics};
-use crate::primitives::{AtomicBool, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence};
+use crate::primitives::{
+    AtomicBool, AtomicUsize, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence,
+};
 use crate::task::{
     Birth, Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn, TaskDump,
 };
@@ -18,34 +24,79 @@ use std::sync::Arc;
 pub(super) struct Shards {
     runtime: NonZeroU64,
     each: Box<[CachePadded<Shard>]>,
+    /// The seats of those who stand in for workers; their numbers come after those of the workers.
+    pub(super) rescuers: Rescuers,
     /// What threads have queued that are no workers.
     pub(super) injector: Injector<Runnable>,
     pub(super) idle: Idle,
+    /// How many threads are marked as stuck.
+    stuck: AtomicUsize,
+    /// Ends the sleep of the sentry.
+    pub(super) bell: Bell,
+    pub(super) tally: Tally,
     closing: AtomicBool,
     ended: AtomicBool,
 }
 
 impl Shards {
-    pub(super) fn new(runtime: NonZeroU64, each: impl IntoIterator<Item = Shard>) -> Self {
+    /// For these workers, and so many that may stand in for them.
+    pub(super) fn new(
+        runtime: NonZeroU64,
+        each: impl IntoIterator<Item = Shard>,
+        rescuers: usize,
+    ) -> Self {
         let each: Box<[_]> = each.into_iter().map(CachePadded::new).collect();
         Self {
             runtime,
-            idle: Idle::new(each.len()),
+            idle: Idle::new(each.len(), rescuers),
             each,
+            rescuers: Rescuers::new(rescuers),
             injector: Injector::new(),
+            stuck: AtomicUsize::new(0),
+            bell: Bell::default(),
+            tally: Tally::default(),
             closing: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// The clock of the runtime.
+    pub(super) fn clock(&self) -> &Clock {
+        self.each[0].driver.clock()
     }
 
     pub(super) fn each(&self) -> &[CachePadded<Shard>] {
         &self.each
     }
 
-    /// The shard of the present thread, if it is a worker here.
+    /// The seat of this number: workers come first.
     #[inline]
-    pub(super) fn here(&self) -> Option<&Shard> {
-        context::worker_of(self.runtime).map(|shard| &*self.each[shard])
+    pub(super) fn seat(&self, number: usize) -> &Seat {
+        match self.each.get(number) {
+            Some(shard) => &shard.seat,
+            None => self.rescuers.seat(number - self.each.len()),
+        }
+    }
+
+    /// The seats that there may be something in, with their numbers, but for those of the workers.
+    pub(super) fn seats_of_rescuers(&self) -> impl Iterator<Item = (usize, &Seat)> {
+        let workers = self.each.len();
+        self.rescuers.at_work().map(move |(index, seat)| (workers + index, seat))
+    }
+
+    /// The seat of the present thread, if it runs tasks here.
+    #[inline]
+    pub(super) fn here(&self) -> Option<&Seat> {
+        context::worker_of(self.runtime).map(|seat| self.seat(seat))
+    }
+
+    /// The driver in which the thread of this seat sleeps.
+    fn driver_of(&self, seat: usize) -> &Driver {
+        let shard = match seat.checked_sub(self.each.len()) {
+            None => seat,
+            Some(rescuer) => self.rescuers.serves(rescuer),
+        };
+        &self.each[shard].driver
     }
 
     /// When a task is born that is spawned now.
@@ -98,9 +149,38 @@ impl Shards {
         if self.is_forked() {
             return;
         }
-        if let Some(worker) = self.idle.call() {
-            self.each[worker].driver.unpark();
+        if let Some(seat) = self.idle.call() {
+            self.driver_of(seat).unpark();
         }
+    }
+
+    /// Calls somebody for what lies behind a thread that is stuck, whoever searches; `false` if nobody is
+    /// parked.
+    pub(super) fn call_for_relief(&self) -> bool {
+        let called = self.idle.call_anyhow();
+        called.into_iter().for_each(|seat| self.driver_of(seat).unpark());
+        called.is_some()
+    }
+
+    /// Whether any thread is marked as stuck.
+    #[inline]
+    pub(super) fn has_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed) > 0
+    }
+
+    /// Marks a thread as stuck, or takes the mark away; by the sentry only.
+    pub(super) fn mark(&self, seat: usize, stuck: bool) {
+        if self.seat(seat).mark(stuck) {
+            match stuck {
+                true => self.stuck.fetch_add(1, Ordering::Release),
+                false => self.stuck.fetch_sub(1, Ordering::Release),
+            };
+        }
+    }
+
+    /// Whether this worker is in the middle of something that takes long.
+    pub(super) fn is_stuck(&self, worker: usize) -> bool {
+        self.each.get(worker).is_some_and(|shard| shard.is_stuck())
     }
 
     /// Whether the workers are in the parent of this process: their locks may have been held at the fork,
@@ -123,12 +203,16 @@ impl Shards {
 
     /// Whether something lies where any worker may take it.
     pub(super) fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.each.iter().any(|shard| !shard.stealer.is_empty())
+        !self.injector.is_empty()
+            || self.each.iter().any(|shard| !shard.stealer.is_empty())
+            || self.seats_of_rescuers().any(|(_, seat)| !seat.stealer.is_empty())
     }
 
     /// Whether more lies somewhere than the worker there keeps to itself, or lies where all may take it.
     pub(super) fn has_surplus(&self) -> bool {
-        !self.injector.is_empty() || self.each.iter().any(|shard| shard.had_surplus())
+        !self.injector.is_empty()
+            || self.each.iter().any(|shard| shard.had_surplus())
+            || self.seats_of_rescuers().any(|(_, seat)| seat.had_surplus())
     }
 
     /// Whether the runtime is about to end, so that tasks are not polled any more.
@@ -143,6 +227,7 @@ impl Shards {
         for shard in &self.each {
             shard.driver.unpark();
         }
+        self.rescuers.close();
     }
 
     /// No worker comes to what is queued from now on: it is dropped, which cancels it.
@@ -165,6 +250,10 @@ impl Shards {
             drop_stealable(&shard.stealer);
             drop(shard.slot.take());
             drop(shard.take_placed());
+        }
+        for (_, seat) in self.seats_of_rescuers() {
+            drop_stealable(&seat.stealer);
+            drop(seat.slot.take());
         }
     }
 }
@@ -278,10 +367,9 @@ impl Homes {
 impl Spawn for Homes {
     #[inline]
     fn place(&self) -> Placement {
-        let home = match context::worker_of(self.shards.runtime) {
-            Some(shard) => &self.of_shards[shard],
-            None => &self.outside,
-        };
+        // A thread that stands in for a worker makes tasks as others do: not for long.
+        let here = context::worker_of(self.shards.runtime);
+        let home = here.and_then(|seat| self.of_shards.get(seat)).unwrap_or(&self.outside);
         Placement::new(home, context::next_task_id())
     }
 
@@ -321,6 +409,10 @@ impl Spawn for Homes {
         self.of_shards.len()
     }
 
+    fn is_stuck(&self, shard: usize) -> bool {
+        self.shards.is_stuck(shard)
+    }
+
     fn dump(&self, into: &mut Vec<TaskDump>) {
         for (shard, home) in self.of_shards.iter().enumerate() {
             home.dump(Some(shard), exact_birth, into);
@@ -339,6 +431,8 @@ impl Spawn for Homes {
             metrics.registrations += waiting.registrations;
         }
         metrics.injector += self.shards.injector.len();
+        self.shards.tally.measure(metrics);
+        self.shards.rescuers.measure(metrics);
         metrics.alive_tasks += self.live_tasks();
     }
 }
@@ -359,7 +453,7 @@ mod tests {
         let timers = KernelTimers::Unused;
         let driver = Driver::for_thread(thread, runtime, Clock::real(), step, timers);
         let shard = Shard::new(thread, Arc::new(driver.unwrap()));
-        let shards = Arc::new(Shards::new(runtime, [shard]));
+        let shards = Arc::new(Shards::new(runtime, [shard], 0));
         let homes = Homes::new(&shards, &[thread], &HookSet::default());
         context::work_for(runtime, 0);
         (shards, homes)
@@ -375,7 +469,7 @@ mod tests {
         let driver =
             Driver::for_thread(elsewhere, runtime, Clock::real(), step, KernelTimers::Unused);
         let shards =
-            Arc::new(Shards::new(runtime, [Shard::new(elsewhere, Arc::new(driver.unwrap()))]));
+            Arc::new(Shards::new(runtime, [Shard::new(elsewhere, Arc::new(driver.unwrap()))], 0));
         let homes = Homes::new(&shards, &[elsewhere], &HookSet::default());
         let placed = crate::task::spawn_on(&homes, 0, async {}, Location::caller()).unwrap();
         assert!(!placed.is_finished());

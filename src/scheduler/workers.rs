@@ -10,15 +10,19 @@
 //! meanwhile is dropped, and the drivers end the waits of those who are no tasks. A worker that was
 //! stuck does the rest by itself when its poll returns.
 
+use super::ends::{Ends, Helping, PATIENCE, Working};
+use super::reports::Reports;
 use super::root;
+use super::sentry::{Sentry, Stalls};
 use super::shard::Shard;
 use super::shards::{Homes, Shards};
+use super::staff::{Staff, over};
 use super::worker::{self, Start};
 use crate::context::{self, Calls, Current, DefaultExecutor, Outside, Runs};
 use crate::driver::{Clock, Driver, Instant, KernelTimers};
 use crate::hooks::HookSet;
 use crate::offload::signals;
-use crate::primitives::{Mutex, NewThread, Parker, others_can_run, thread, unique_id};
+use crate::primitives::{NewThread, others_can_run, thread, unique_id};
 use crate::task::{Spawn, TaskDump};
 use crate::util::WakeList;
 use std::fmt;
@@ -27,9 +31,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long is waited for what takes but a moment, unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is decided about workers before they begin.
 pub(crate) struct Settings {
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) hooks: HookSet,
+    pub(crate) stalls: Stalls,
 }
 
 /// Why there are no workers.
@@ -58,14 +60,6 @@ pub(crate) struct Workers {
     ends: Arc<Ends>,
     outside: Outside,
     executor: Arc<dyn DefaultExecutor>,
-}
-
-/// Who has ended, and who waits for that.
-struct Ends(Mutex<Inner>);
-
-struct Inner {
-    working: usize,
-    waits: Option<Arc<Parker>>,
 }
 
 impl Workers {
@@ -92,7 +86,7 @@ impl Workers {
             let driver = Arc::new(driver.map_err(StartError::Descriptors)?);
             shards.push(Shard::new(*key, driver));
         }
-        let shards = Arc::new(Shards::new(runtime, shards));
+        let shards = Arc::new(Shards::new(runtime, shards, settings.stalls.seats()));
         // What crossbeam sets up once for the process it sets up here, and not as the workers begin: in a
         // child that is forked meanwhile it would stay half done for good, and wait for that.
         let _nothing = shards.each()[0].stealer.steal();
@@ -101,9 +95,17 @@ impl Workers {
         let driver = Arc::clone(&shards.each()[0].driver);
         let outside = Outside { driver, spawn, calls: Arc::<Calls>::default() };
         let executor = executor(outside.clone());
-        let ends = Arc::new(Ends(Mutex::new(Inner { working: 0, waits: None })));
+        let ends = Arc::<Ends>::default();
         let workers = Self { homes, ends, outside, executor };
-        match workers.begin_all(threads, &settings) {
+        let begun = workers.begin_all(threads, &settings);
+        let begun = begun.and_then(|()| {
+            let sentry = workers.begin_sentry(&settings);
+            sentry.map_err(|error| {
+                workers.close();
+                (count, error)
+            })
+        });
+        match begun {
             Ok(()) => Ok(workers),
             Err((first_without, error)) => {
                 workers.shut_down(Clock::real().now() + PATIENCE);
@@ -123,14 +125,14 @@ impl Workers {
         settings: &Settings,
     ) -> Result<(), (usize, io::Error)> {
         // Each waits for this lock first.
-        let mut inner = self.ends.0.lock();
+        let mut held = self.ends.hold();
         for (index, thread) in threads.into_iter().enumerate() {
             if let Err(error) = self.begin(index, thread, settings) {
                 self.homes.close();
                 self.homes.shards.close();
                 return Err((index, error));
             }
-            inner.working += 1;
+            held.expect();
         }
         Ok(())
     }
@@ -157,9 +159,37 @@ impl Workers {
         // The new thread inherits the mask: signals are the host's.
         let _blocked = signals::block();
         let _detached = builder.spawn(move || {
-            let ended = Ended { ends, homes };
-            drop(ended.ends.0.lock());
+            let _working = Working::expected(ends, homes);
             worker::work(start);
+        })?;
+        Ok(())
+    }
+
+    /// Starts the thread that watches the others, if there is to be one.
+    fn begin_sentry(&self, settings: &Settings) -> io::Result<()> {
+        if !settings.stalls.sentry {
+            return Ok(());
+        }
+        let (homes, hooks) = (Arc::clone(&self.homes), settings.hooks.clone());
+        let reports = format!("{}-reports", settings.thread_name);
+        let staff = Staff {
+            homes: Arc::clone(&homes),
+            ends: Arc::clone(&self.ends),
+            outside: self.outside.clone(),
+            executor: Arc::clone(&self.executor),
+            hooks: hooks.clone(),
+            thread_name: settings.thread_name.clone(),
+            stack_size: settings.stack_size,
+            keep_alive: settings.stalls.keep_alive,
+            reports: Reports::new(homes, hooks, reports),
+        };
+        let sentry = Sentry::new(Arc::clone(&self.homes.shards), settings.stalls.clone(), staff);
+        let helping = Helping::begin(&self.ends).ok_or_else(over)?;
+        let builder = thread::Builder::new().name(format!("{}-sentry", settings.thread_name));
+        let _blocked = signals::block();
+        let _detached = builder.spawn(move || {
+            let _helping = helping;
+            sentry.watch();
         })?;
         Ok(())
     }
@@ -230,7 +260,7 @@ impl Homes {
     }
 
     /// Drops what is queued, until all tasks have ended or `deadline` has come, and ends the drivers.
-    fn end(&self, deadline: Instant) {
+    pub(super) fn end(&self, deadline: Instant) {
         self.shards.end();
         let clock = Clock::real();
         // Another thread may have spawned or woken the rest, and is on its way to the injector.
@@ -243,48 +273,6 @@ impl Homes {
             shard.driver.shut_down(&mut wakes);
         }
         wakes.wake_all();
-    }
-}
-
-/// A worker's thread ends, also where that is by a panic.
-struct Ended {
-    ends: Arc<Ends>,
-    homes: Arc<Homes>,
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let mut inner = self.ends.0.lock();
-        inner.working -= 1;
-        if inner.working > 0 {
-            return;
-        }
-        let waits = inner.waits.take();
-        drop(inner);
-        match waits {
-            Some(parker) => parker.unpark(),
-            // Nobody waits any more, or did ever.
-            None => self.homes.end(Clock::real().now() + PATIENCE),
-        }
-    }
-}
-
-impl Ends {
-    /// Waits until all have ended, or `deadline` has come; how many have not.
-    fn wait(&self, deadline: Instant) -> usize {
-        let parker = Arc::new(Parker::new());
-        let clock = Clock::real();
-        loop {
-            let mut inner = self.0.lock();
-            let left = deadline.saturating_duration_since(clock.now());
-            if inner.working == 0 || left.is_zero() {
-                inner.waits = None;
-                return inner.working;
-            }
-            inner.waits = Some(Arc::clone(&parker));
-            drop(inner);
-            parker.park_timeout(left);
-        }
     }
 }
 
@@ -318,6 +306,7 @@ mod tests {
             thread_name: String::from("graves"),
             stack_size: None,
             hooks: HookSet::default(),
+            stalls: Stalls::default(),
         };
         let workers = Workers::start(settings, |_| Arc::new(NoExecutor)).unwrap();
         // Some of these numbers leave a rest, whenever the worker has seen to them before.

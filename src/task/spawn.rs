@@ -50,6 +50,12 @@ pub(crate) trait Spawn: Send + Sync + 'static {
         1
     }
 
+    /// Whether that worker does not come to what is placed on it, as far as is known.
+    fn is_stuck(&self, shard: usize) -> bool {
+        let _ = shard;
+        false
+    }
+
     /// Adds what there is to tell of each of its live tasks; from any thread, without stopping anything.
     fn dump(&self, into: &mut Vec<TaskDump>) {
         let _ = into;

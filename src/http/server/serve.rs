@@ -47,12 +47,14 @@ impl Dealer {
         Self { deal, next: first }
     }
 
-    /// The worker for the next connection, unless that is the present one.
-    fn next(&mut self) -> Option<usize> {
+    /// The worker for the next connection, unless that is the present one: none that is stuck, as long as
+    /// there are others.
+    fn next(&mut self, is_stuck: impl Fn(usize) -> bool) -> Option<usize> {
         match self.deal {
             Deal::Here => None,
             Deal::InTurn(workers) => {
-                let next = self.next;
+                let mut in_turn = (self.next..workers).chain(0..self.next);
+                let next = in_turn.find(|worker| !is_stuck(*worker)).unwrap_or(self.next);
                 self.next = (next + 1) % workers;
                 Some(next)
             }
@@ -73,7 +75,8 @@ pub(super) fn begin(
     // is gone already is found out by the first read.
     let _ = stream.set_nodelay(true);
     let place = Open::new(Arc::clone(&listener.state), place);
-    match dealer.next() {
+    let is_stuck = |worker| context::current().is_ok_and(|current| current.spawn.is_stuck(worker));
+    match dealer.next(is_stuck) {
         None => spawn(stream, place),
         Some(shard) => spawn_there(shard, stream, place),
     }
@@ -122,5 +125,23 @@ async fn serve(stream: TcpStream, place: Open) {
     let stop = pin!(state.stop.wait());
     if Timed::new(connection, state, stop).await == End::CutOff {
         state.shared.counters.cut_off.one();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_go_to_one_after_the_other_but_not_to_those_who_are_stuck() {
+        let mut dealer = Dealer::new(Deal::InTurn(3), 1);
+        let mut deal = |stuck: &[usize]| dealer.next(|worker| stuck.contains(&worker)).unwrap();
+        let free: Vec<_> = (0..4).map(|_| deal(&[])).collect();
+        assert_eq!(free, [1, 2, 0, 1]);
+        let some: Vec<_> = (0..4).map(|_| deal(&[2, 0])).collect();
+        assert_eq!(some, [1, 1, 1, 1]);
+        let all: Vec<_> = (0..4).map(|_| deal(&[0, 1, 2])).collect();
+        assert_eq!(all, [2, 0, 1, 2], "as if none were");
+        assert_eq!(Dealer::here().next(|_| true), None);
     }
 }

@@ -1,0 +1,85 @@
+//! Who tells of stalls: a thread of its own, as hooks and logs may be slow, and the sentry must not be.
+
+use super::sentry::Report;
+use super::shards::Homes;
+use crate::hooks::{HookSet, Stall, Within};
+use crate::primitives::thread;
+use crate::task::Spawn;
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use super::seat::Beside;
+
+/// So many reports wait to be told; those that come then are not.
+const WAITING: usize = 64;
+
+/// What the thread is kept in mind by, until it ends.
+pub(super) type Guard = Box<dyn Any + Send>;
+
+/// See the module's documentation.
+pub(super) struct Reports {
+    homes: Arc<Homes>,
+    hooks: HookSet,
+    thread_name: String,
+    to_thread: Option<SyncSender<Report>>,
+}
+
+impl Reports {
+    pub(super) fn new(homes: Arc<Homes>, hooks: HookSet, thread_name: String) -> Self {
+        Self { homes, hooks, thread_name, to_thread: None }
+    }
+
+    /// Tells of a stall, if anybody listens; the thread that does begins with the first.
+    pub(super) fn tell(&mut self, report: Report, guard: impl FnOnce() -> Option<Guard>) {
+        if self.hooks.is_empty() && !cfg!(feature = "tracing") {
+            return;
+        }
+        if self.to_thread.is_none() {
+            self.to_thread = guard().and_then(|guard| self.start(guard).ok());
+        }
+        if let Some(to_thread) = &self.to_thread
+            && let Err(TrySendError::Disconnected(_)) = to_thread.try_send(report)
+        {
+            self.to_thread = None;
+        }
+    }
+
+    fn start(&self, guard: Guard) -> io::Result<SyncSender<Report>> {
+        let (to_thread, reports) = sync_channel(WAITING);
+        let (homes, hooks) = (Arc::clone(&self.homes), self.hooks.clone());
+        let builder = thread::Builder::new().name(self.thread_name.clone());
+        let _detached = builder.spawn(move || {
+            let _guard = guard;
+            tell_all(&reports, &homes, &hooks);
+        })?;
+        Ok(to_thread)
+    }
+}
+
+fn tell_all(reports: &Receiver<Report>, homes: &Homes, hooks: &HookSet) {
+    while let Ok(report) = reports.recv() {
+        let stall = stall(&report, homes);
+        #[cfg(feature = "tracing")]
+        super::trace::warn(&stall);
+        hooks.call(|hooks| hooks.on_stall(&stall));
+    }
+}
+
+/// Looks up what the sentry does not know.
+fn stall(report: &Report, homes: &Homes) -> Stall {
+    let Report { seat, within, elapsed, kind } = *report;
+    let (found, within) = match within.begun() {
+        Ok(task) => {
+            let mut tasks = Vec::new();
+            homes.dump(&mut tasks);
+            (tasks.into_iter().find(|t| task.is_of(t.info.id)).map(|t| t.info), Within::Poll)
+        }
+        Err(Beside::Hook) => (None, Within::Hook),
+        Err(Beside::Wakers) => (None, Within::Wakers),
+    };
+    let pinned_tasks = homes.pinned.get(seat).map_or(0, |home| home.live_tasks());
+    let doing = None;
+    Stall { task: found, within, doing, worker: seat, elapsed, kind, pinned_tasks }
+}

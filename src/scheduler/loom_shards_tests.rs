@@ -29,7 +29,7 @@ use std::time::Duration;
 use Ordering::Relaxed;
 
 /// So many may stand in for workers, in models where somebody does.
-const RESCUERS: usize = 2;
+pub(super) const RESCUERS: usize = 2;
 
 /// A runtime whose workers begin when a model says so.
 pub(super) struct Scene {
@@ -73,6 +73,10 @@ impl Scene {
             seed: 7,
         };
         thread::spawn(move || worker::work(start))
+    }
+
+    pub(super) fn outside(&self) -> Outside {
+        self.outside.clone()
     }
 
     /// Makes the present thread a worker that is in the middle of a poll.

@@ -35,6 +35,8 @@ pub(crate) mod workers;
 #[cfg(all(test, loom))]
 mod loom_ends_tests;
 #[cfg(all(test, loom))]
+mod loom_rescue_tests;
+#[cfg(all(test, loom))]
 mod loom_shards_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;

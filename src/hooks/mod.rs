@@ -28,12 +28,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod doing;
 mod info;
 mod metrics;
 mod set;
 
 use std::any::Any;
 
+pub(crate) use doing::Doing;
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};

@@ -60,8 +60,8 @@
 //!
 //! *Task-locals* are found by a list of frames on the thread's stack; see `locals`.
 //!
-//! *Dumps.* Who dumps gets its references under the lock of the home's list, in which all are live, and
-//! then reads what is atomic or never changes. It touches no stage.
+//! *Dumps.* Who dumps, or looks a task up, gets its references under the lock of the home's list, in which
+//! all are live, and then reads what is atomic or never changes. It touches no stage.
 //!
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
@@ -74,6 +74,7 @@ mod cell;
 mod cells;
 mod current;
 mod dump;
+mod find;
 mod graves;
 mod home;
 mod join;
@@ -115,6 +116,7 @@ pub use spawn::{Busy, Executor, Job, NoSuchShard};
 #[cfg(feature = "http")]
 pub(crate) use activity::{Activity, Legend};
 pub(crate) use birth::{Birth, Present};
+pub(crate) use find::Found;
 pub(crate) use graves::Graves;
 pub(crate) use home::{Home, Schedule};
 pub(crate) use notice::Notice;

@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod doing;
 mod info;
 mod metrics;
 mod set;
@@ -35,6 +36,7 @@ mod stall;
 
 use std::any::Any;
 
+pub(crate) use doing::Doing;
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};

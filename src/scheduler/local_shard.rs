@@ -4,10 +4,10 @@ use super::counters::Counters;
 use super::local::WORKER;
 use crate::context;
 use crate::driver::Driver;
-use crate::hooks::Metrics;
+use crate::hooks::{Metrics, TaskId};
 use crate::primitives::{AtomicUsize, Mutex, Ordering::Relaxed};
 use crate::task::{
-    Birth, Home, Notice, Placement, Runnable, Schedule, Spawn, TaskDump, ThreadBound,
+    Birth, Found, Home, Notice, Placement, Runnable, Schedule, Spawn, TaskDump, ThreadBound,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -178,6 +178,10 @@ impl Spawn for LocalSpawn {
 
     fn dump(&self, into: &mut Vec<TaskDump>) {
         self.0.dump(Some(WORKER), || self.0.exact_birth(), into);
+    }
+
+    fn find(&self, wanted: &dyn Fn(TaskId) -> bool) -> Option<Found> {
+        self.0.find(wanted)
     }
 
     fn measure(&self, metrics: &mut Metrics) {

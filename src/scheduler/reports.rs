@@ -1,5 +1,6 @@
 //! Who tells of stalls: a thread of its own, as hooks and logs may be slow, and the sentry must not be.
 
+use super::seat::Beside;
 use super::sentry::Report;
 use super::shards::Homes;
 use crate::hooks::{HookSet, Stall, Within};
@@ -9,8 +10,6 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-
-use super::seat::Beside;
 
 /// So many reports wait to be told; those that come then are not.
 const WAITING: usize = 64;
@@ -71,15 +70,12 @@ fn tell_all(reports: &Receiver<Report>, homes: &Homes, hooks: &HookSet) {
 fn stall(report: &Report, homes: &Homes) -> Stall {
     let Report { seat, within, elapsed, kind } = *report;
     let (found, within) = match within.begun() {
-        Ok(task) => {
-            let mut tasks = Vec::new();
-            homes.dump(&mut tasks);
-            (tasks.into_iter().find(|t| task.is_of(t.info.id)).map(|t| t.info), Within::Poll)
-        }
+        Ok(task) => (homes.find(&|id| task.is_of(id)), Within::Poll),
         Err(Beside::Hook) => (None, Within::Hook),
         Err(Beside::Wakers) => (None, Within::Wakers),
     };
     let pinned_tasks = homes.pinned.get(seat).map_or(0, |home| home.live_tasks());
-    let doing = None;
-    Stall { task: found, within, doing, worker: seat, elapsed, kind, pinned_tasks }
+    let (task, doing) = found.map_or((None, None), |found| (Some(found.info), found.doing));
+    let doing = doing.and_then(|doing| doing.tell());
+    Stall { task, within, doing, worker: seat, elapsed, kind, pinned_tasks }
 }

@@ -8,12 +8,12 @@ use super::shard::{Left, Shard};
 use super::tally::Tally;
 use crate::context;
 use crate::driver::{Clock, Driver};
-use crate::hooks::{HookSet, Metrics};
+use crate::hooks::{HookSet, Metrics, TaskId};
 use crate::primitives::{
     AtomicBool, AtomicUsize, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence,
 };
 use crate::task::{
-    Birth, Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn, TaskDump,
+    Birth, Found, Home, NoSuchShard, Notice, Placement, Runnable, Schedule, Spawn, TaskDump,
 };
 use crossbeam_utils::CachePadded;
 use std::num::NonZeroU64;
@@ -421,6 +421,12 @@ impl Spawn for Homes {
             home.dump(Some(shard), exact_birth, into);
         }
         self.outside.dump(None, exact_birth, into);
+    }
+
+    fn find(&self, wanted: &dyn Fn(TaskId) -> bool) -> Option<Found> {
+        let spawned = || self.of_shards.iter().find_map(|home| home.find(wanted));
+        let pinned = || self.pinned.iter().find_map(|home| home.find(wanted));
+        spawned().or_else(pinned).or_else(|| self.outside.find(wanted))
     }
 
     fn measure(&self, metrics: &mut Metrics) {

@@ -365,7 +365,7 @@ pub(super) unsafe fn free(header: NonNull<Header>) {
     };
     // This may be the end of the user's data that hang on the task, and of the user's hooks: a panic
     // of their drop is nobody's to answer for.
-    if origin.is_extended() {
+    if origin.is_counted() {
         contain(|| drop(origin));
     }
     drop(home);

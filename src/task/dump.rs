@@ -68,22 +68,28 @@ pub enum TaskState {
 impl TaskDump {
     /// What there is to tell of a task that was live just now; `None` if it has ended since.
     pub(super) fn of(header: &Header, worker: Option<usize>, now: Birth) -> Option<Self> {
-        let told = header.state.look()?;
-        let state = if header.home.is_owned() {
-            match header.own.look()? {
-                // The other word may still say that a notice is on its way.
-                TaskState::Idle => told,
-                own => own,
-            }
-        } else if header.own.has_finished() {
-            // Its outcome is being dropped, or its hook told.
-            return None;
-        } else if told == TaskState::Queued && header.own.is_polled() {
-            TaskState::Running
-        } else {
-            told
-        };
+        let state = TaskState::of(header)?;
         let age = header.born()?.age_at(now);
         Some(Self { info: header.info(), state, polls: header.polls(), age, worker })
+    }
+}
+
+impl TaskState {
+    /// `None` if the task has ended, also if it lies in its [grave](super::graves).
+    pub(super) fn of(header: &Header) -> Option<Self> {
+        let told = header.state.look()?;
+        if header.home.is_owned() {
+            return match header.own.look()? {
+                // The other word may still say that a notice is on its way.
+                Self::Idle => Some(told),
+                own => Some(own),
+            };
+        }
+        if header.own.has_finished() {
+            // Its outcome is being dropped, or its hook told.
+            return None;
+        }
+        let is_running = told == Self::Queued && header.own.is_polled();
+        Some(if is_running { Self::Running } else { told })
     }
 }

@@ -174,6 +174,8 @@ mod tests {
         drop(detached);
         rt.run(&graves);
         assert_eq!((rt.0.live_tasks(), graves.len(), rt.dumped()), (3, 2, 1));
+        assert!(rt.0.find(&|id| id == joined.id()).is_none());
+        assert_eq!(rt.0.find(&|_| true).map(|found| found.info.id), Some(lives.id()));
         assert!(joined.is_finished());
         assert_eq!(wait(joined), 5);
         graves.bury();

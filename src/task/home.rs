@@ -2,12 +2,14 @@
 
 use super::birth::Birth;
 use super::blocks::Kept;
+use super::cell::Header;
 use super::cells::{Born, Buried, Cells};
-use super::dump::TaskDump;
+use super::dump::{TaskDump, TaskState};
+use super::find::Found;
 use super::list::TaskList;
 use super::notice::Notice;
 use super::run::Runnable;
-use crate::hooks::HookSet;
+use crate::hooks::{HookSet, TaskId};
 use crate::primitives::ThreadKey;
 use crate::util::contain;
 use std::fmt;
@@ -213,6 +215,21 @@ impl<S: Schedule> Home<S> {
         // After that, so that no task is of the future.
         let now = now();
         into.extend(tasks.iter().filter_map(|task| TaskDump::of(task.header(), worker, now)));
+    }
+
+    /// A living task whose number is wanted; of several, any.
+    ///
+    /// From any thread, and whatever the task does meanwhile: one that is living, and admitted, from the
+    /// beginning of the call to its end is found. The lock of the list is held for some microseconds at a
+    /// time. `wanted` runs under it.
+    pub(crate) fn find(&self, wanted: &dyn Fn(TaskId) -> bool) -> Option<Found> {
+        let is = |header: &Header| wanted(header.id) && TaskState::of(header).is_some();
+        self.head.live.find(is).map(|task| Found::of(task.header()))
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn live_list(&self) -> &TaskList {
+        &self.head.live
     }
 
     /// Admits no more tasks, and asks all the living to end.

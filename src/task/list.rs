@@ -3,7 +3,7 @@
 use super::cell::Header;
 use super::run::Runnable;
 use super::waker::TaskRef;
-use crate::primitives::{Biased, Mutex, ThreadKey};
+use crate::primitives::{Biased, Mutex, ThreadKey, thread};
 use std::ptr::NonNull;
 
 /// The index of a task that is in no list.
@@ -11,6 +11,9 @@ pub(super) const UNLISTED: u32 = u32::MAX;
 
 /// Below this the list keeps its memory.
 const KEEP: usize = 64;
+
+/// So many tasks are looked at under one lock by who searches: some microseconds.
+const CHUNK: usize = 256;
 
 /// The live tasks, in no order, under a short lock.
 ///
@@ -129,6 +132,22 @@ impl TaskList {
         references
     }
 
+    /// A reference to a task that is wanted; of several, to any. What is in from the beginning to the end
+    /// is found, as [`Search`] says.
+    ///
+    /// `wanted` runs under the lock, so it is none of the user's code.
+    pub(super) fn find(&self, wanted: impl Fn(&Header) -> bool) -> Option<TaskRef> {
+        let mut search = Search::of(CHUNK);
+        loop {
+            match search.step(self, &wanted) {
+                Step::Found(task) => return Some(task),
+                Step::Over => return None,
+                // Who waits for the lock gets it.
+                Step::GoesOn => thread::yield_now(),
+            }
+        }
+    }
+
     /// Accepts no more tasks; returns references to those that are in.
     pub(super) fn close(&self) -> Vec<TaskRef> {
         self.with(|inner| {
@@ -137,6 +156,53 @@ impl TaskList {
             // or one in a grave, so the count is at least one.
             inner.tasks.iter().map(|&header| unsafe { TaskRef::retain(header) }).collect()
         })
+    }
+}
+
+/// A search through a list, from its end to its beginning.
+///
+/// The list may be long, and its lock is the maker's, who must not wait while all of it is searched. So it
+/// is searched in chunks, each under a lock of its own, and tasks come and go in between.
+///
+/// A task that is in from the first step to the last is looked at nevertheless, because the search goes
+/// *down*. While a task is in, its index gets smaller or stays: only [`Inner::remove`] changes it, which
+/// moves the last task to the place of one before it; and what comes is put behind all. INVARIANT: a task
+/// that was in since the first step and was not looked at has an index below `end`. At first there is
+/// nothing above `end`. A step looks at all in the list from the new `end` to the old one, so that what it
+/// did not look at lies below; and what happens until the next one moves nothing up. When `end` is 0, there
+/// is no such task. What came meanwhile, or was moved down past `end`, is not looked at, or is once more.
+struct Search {
+    end: usize,
+    chunk: usize,
+}
+
+/// What came of one step of a search.
+enum Step {
+    Found(TaskRef),
+    GoesOn,
+    Over,
+}
+
+impl Search {
+    fn of(chunk: usize) -> Self {
+        Self { end: usize::MAX, chunk }
+    }
+
+    fn step(&mut self, list: &TaskList, wanted: impl Fn(&Header) -> bool) -> Step {
+        let found = list.with(|inner| {
+            let last = self.end.min(inner.tasks.len());
+            self.end = last.saturating_sub(self.chunk);
+            // SAFETY: by the invariant all are live, and stay so while we hold the lock.
+            let is_wanted = |header: &&NonNull<Header>| wanted(unsafe { header.as_ref() });
+            let found = inner.tasks[self.end..last].iter().rev().find(is_wanted);
+            // SAFETY: as in `close`.
+            found.map(|&header| unsafe { TaskRef::retain(header) })
+        });
+        match found {
+            Some(task) => Step::Found(task),
+            None if self.end == 0 => Step::Over,
+            None => Step::GoesOn,
+        }
     }
 }
 
@@ -168,5 +234,138 @@ impl Inner {
     #[cold]
     fn shrink(&mut self, len: usize) {
         self.tasks.shrink_to((2 * len).max(KEEP));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::*;
+    use super::*;
+    use crate::hooks::HookSet;
+    use proptest::prelude::*;
+    use std::panic::Location;
+    use std::sync::Arc;
+
+    #[derive(Default)]
+    struct Queue(Mutex<Vec<Runnable>>);
+
+    impl Schedule for Queue {
+        fn schedule(&self, task: Runnable) {
+            self.0.lock().push(task);
+        }
+    }
+
+    /// Tasks that never run: one that is dropped leaves the list.
+    struct Tasks {
+        rt: Rt,
+        listed: Vec<Runnable>,
+    }
+
+    struct Rt(Arc<Home<Queue>>);
+
+    impl Spawn for Rt {
+        fn place(&self) -> Placement {
+            Placement::new(&self.0, TaskId::from_raw(crate::primitives::unique_id()))
+        }
+
+        fn submit(&self, task: Runnable) {
+            self.0.schedule(task.admit(Birth::from_nanos(0)).ok().unwrap());
+        }
+    }
+
+    impl Tasks {
+        fn new(count: usize) -> Self {
+            let home = Home::of_nobody(Queue::default(), HookSet::default());
+            let mut tasks = Self { rt: Rt(home), listed: Vec::new() };
+            (0..count).for_each(|_| tasks.insert());
+            tasks
+        }
+
+        fn insert(&mut self) {
+            drop(spawn(&self.rt, async {}, Location::caller()));
+            self.listed.append(&mut self.rt.0.0.lock());
+        }
+
+        fn list(&self) -> &TaskList {
+            self.rt.0.live_list()
+        }
+
+        fn id(&self, at: usize) -> TaskId {
+            header(&self.listed[at]).id
+        }
+
+        fn find(&self, id: TaskId) -> Option<TaskId> {
+            self.list().find(|header| header.id == id).map(|task| task.header().id)
+        }
+    }
+
+    fn header(task: &Runnable) -> &Header {
+        // SAFETY: the `Runnable` keeps it alive.
+        unsafe { task.header().as_ref() }
+    }
+
+    #[test]
+    fn each_task_is_found_and_what_has_left_is_not() {
+        let mut tasks = Tasks::new(2 * CHUNK + 3);
+        for at in [2 * CHUNK + 2, CHUNK + 3, CHUNK, 1, 0] {
+            let id = tasks.id(at);
+            assert_eq!(tasks.find(id), Some(id));
+            drop(tasks.listed.remove(at));
+            assert_eq!(tasks.find(id), None);
+        }
+        assert_eq!(Tasks::new(0).find(tasks.id(0)), None);
+        assert_eq!(tasks.list().len(), tasks.listed.len());
+    }
+
+    /// What happens between two steps of a search.
+    #[derive(Clone, Copy, Debug)]
+    enum Change {
+        Insert,
+        /// Of those that may leave, the one with this number, modulo how many there are.
+        Remove(usize),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![Just(Change::Insert), any::<usize>().prop_map(Change::Remove)]
+    }
+
+    proptest! {
+        /// Of those that stay from the first step to the last none is missed, wherever it is.
+        #[test]
+        fn a_search_meets_all_that_stay(
+            count in 1..40_usize,
+            chunk in 1..6_usize,
+            stay in 1..8_usize,
+            changes in proptest::collection::vec(proptest::collection::vec(change(), 0..12), 40),
+        ) {
+            let mut tasks = Tasks::new(count);
+            let mut stays = Vec::new();
+            for n in 0..stay.min(count) {
+                let at = (n * 7919) % tasks.listed.len();
+                stays.push(tasks.listed.swap_remove(at));
+            }
+            let wanted: Vec<_> = stays.iter().map(|task| header(task).id).collect();
+            let met = Mutex::new(Vec::new());
+            let look = |header: &Header| {
+                met.lock().push(header.id);
+                false
+            };
+            let (mut search, mut steps, mut changes) = (Search::of(chunk), 0, changes.into_iter());
+            while let Step::GoesOn = search.step(tasks.list(), look) {
+                steps += 1;
+                for change in changes.next().into_iter().flatten() {
+                    match change {
+                        Change::Insert => tasks.insert(),
+                        Change::Remove(_) if tasks.listed.is_empty() => {}
+                        Change::Remove(n) => {
+                            drop(tasks.listed.swap_remove(n % tasks.listed.len()));
+                        }
+                    }
+                }
+            }
+            prop_assert!(steps <= count / chunk, "it comes to an end, whatever is inserted");
+            let met = met.lock();
+            prop_assert!(wanted.iter().all(|id| met.contains(id)));
+        }
     }
 }

@@ -75,3 +75,47 @@ fn loom_dump_against_the_end() {
         shared::assert_freed(rt);
     });
 }
+
+/// What a search finds, which is dropped on the thread that asked.
+fn is_found<S: Schedule>(home: &Home<S>, id: TaskId) -> bool {
+    home.find(&|other| other == id).is_some_and(|found| found.info.id == id)
+}
+
+#[test]
+fn loom_owned_search_against_the_end() {
+    loom::model(|| {
+        let owned::Scene { rt, handle, flag, waker, drops } = owned::waiting_task();
+        let id = handle.id();
+        let other = {
+            let rt = rt.clone();
+            thread::spawn(move || is_found(&rt.0, id))
+        };
+        flag.store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        drop(handle);
+        let _ = other.join().unwrap();
+        assert_eq!((is_found(&rt.0, id), drops.load(Relaxed)), (false, 1));
+        rt.shut_down();
+        owned::assert_freed(rt);
+    });
+}
+
+#[test]
+fn loom_search_against_the_end() {
+    loom::model(|| {
+        let shared::Scene { rt, handle, flag, waker, drops } = shared::waiting_task();
+        let id = handle.id();
+        let other = {
+            let rt = rt.clone();
+            thread::spawn(move || is_found(&rt.0, id))
+        };
+        flag.store(true, Relaxed);
+        waker.wake();
+        rt.run();
+        drop(handle);
+        let _ = other.join().unwrap();
+        assert_eq!((is_found(&rt.0, id), drops.load(Relaxed)), (false, 1));
+        shared::assert_freed(rt);
+    });
+}

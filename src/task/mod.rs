@@ -52,7 +52,7 @@
 //!
 //! *The slot* of a worker, from which others may take, holds a `Runnable` as a pointer; see `slot`.
 //!
-//! *Origin.* One word is a line of code or a counted extension; see `origin`.
+//! *Origin.* One word is a line of code, or counted: an extension, or an activity; see `origin`.
 //!
 //! *The current task* of a thread is a pointer to a header. `Runnable::run` and its drop set it, and
 //! restore the one before ahead of giving up the live reference, or with no code of the user's in
@@ -60,12 +60,13 @@
 //!
 //! *Task-locals* are found by a list of frames on the thread's stack; see `locals`.
 //!
-//! *Dumps.* Who dumps gets its references under the lock of the home's list, in which all are live, and
-//! then reads what is atomic or never changes. It touches no stage.
+//! *Dumps.* Who dumps, or looks a task up, gets its references under the lock of the home's list, in which
+//! all are live, and then reads what is atomic or never changes. It touches no stage.
 //!
 //! *Panics.* A panic of the future, in a poll or in its drop, is caught in the vtable's functions
 //! and becomes the task's outcome. Nothing in this room unwinds into a scheduler.
 
+mod activity;
 mod birth;
 mod blocks;
 mod builder;
@@ -73,6 +74,7 @@ mod cell;
 mod cells;
 mod current;
 mod dump;
+mod find;
 mod graves;
 mod home;
 mod join;
@@ -111,7 +113,10 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use locals::{LocalKey, NotInScope, ScopedFuture};
 pub use spawn::{Busy, Executor, Job, NoSuchShard};
 
+#[cfg(feature = "http")]
+pub(crate) use activity::{Activity, Legend};
 pub(crate) use birth::{Birth, Present};
+pub(crate) use find::Found;
 pub(crate) use graves::Graves;
 pub(crate) use home::{Home, Schedule};
 pub(crate) use notice::Notice;

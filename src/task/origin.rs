@@ -1,5 +1,6 @@
 //! Where a task comes from, in one word.
 
+use super::activity::Activity;
 use super::current;
 use crate::hooks::{Extension, UserData};
 use std::fmt;
@@ -8,19 +9,25 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// The line that spawned a task; or, for a task with a name or user data, an extension that has all
-/// of it. A task without pays for the word alone.
+/// of it; or, for one that says what it is doing, an activity that has the line or the extension. A task
+/// without pays for the word alone.
 ///
-/// INVARIANT: without [`EXTENDED`] in its address it is a `&'static Location`; with it, it is a
-/// strong count of an `Arc<Extension>` as `Arc::into_raw` gives it, and that bit added.
+/// INVARIANT: without [`TAGS`] in its address it is a `&'static Location`; with [`EXTENDED`] or [`ACTIVE`],
+/// it is a strong count of an `Arc<Extension>` or an `Arc<Activity>` as `Arc::into_raw` gives it, and that
+/// bit added.
 pub(crate) struct Origin(NonNull<()>);
 
-/// In the address of an extension; both kinds are aligned, so that it is free.
+/// In the address of an extension; all kinds are aligned, so that it is free.
 const EXTENDED: usize = 1;
+/// In the address of an activity.
+const ACTIVE: usize = 2;
+const TAGS: usize = EXTENDED | ACTIVE;
 
-const _: () = assert!(align_of::<Location<'static>>() > EXTENDED);
-const _: () = assert!(align_of::<Extension>() > EXTENDED);
+const _: () = assert!(align_of::<Location<'static>>() > TAGS);
+const _: () = assert!(align_of::<Extension>() > TAGS);
+const _: () = assert!(align_of::<Activity>() > TAGS);
 
-// SAFETY: it is one of a reference and an `Arc`, of types that are `Send` and `Sync`.
+// SAFETY: it is one of a reference and two `Arc`s, of types that are `Send` and `Sync`.
 unsafe impl Send for Origin {}
 // SAFETY: as above.
 unsafe impl Sync for Origin {}
@@ -36,6 +43,13 @@ impl From<&'static Location<'static>> for Origin {
     }
 }
 
+/// A task that says what it is doing, and comes from where the activity does.
+impl From<Arc<Activity>> for Origin {
+    fn from(activity: Arc<Activity>) -> Self {
+        Self::counted(activity, ACTIVE)
+    }
+}
+
 impl Origin {
     /// A task without a name and without user data, whoever spawns it.
     pub(crate) fn alone(location: &'static Location<'static>) -> Self {
@@ -44,36 +58,65 @@ impl Origin {
 
     #[cold]
     pub(super) fn extended(extension: Extension) -> Self {
-        let raw = Arc::into_raw(Arc::new(extension)).cast_mut().cast::<()>();
-        let tagged = raw.map_addr(|address| address | EXTENDED);
+        Self::counted(Arc::new(extension), EXTENDED)
+    }
+
+    /// The tag is that of `T`.
+    fn counted<T>(value: Arc<T>, tag: usize) -> Self {
+        let raw = Arc::into_raw(value).cast_mut().cast::<()>();
+        let tagged = raw.map_addr(|address| address | tag);
         // SAFETY: an `Arc`'s pointer is never null, and a bit was added to it.
         Self(unsafe { NonNull::new_unchecked(tagged) })
     }
 
+    /// Whether it is more than a line, so that its end may be that of something else.
     #[inline]
-    pub(super) fn is_extended(&self) -> bool {
-        self.0.addr().get() & EXTENDED != 0
+    pub(super) fn is_counted(&self) -> bool {
+        self.0.addr().get() & TAGS != 0
     }
 
-    /// The pointer that `Arc::into_raw` gave, if there is one.
+    #[inline]
+    fn has(&self, tag: usize) -> bool {
+        self.0.addr().get() & TAGS == tag
+    }
+
+    /// The pointer that `Arc::into_raw` gave, of one that has a tag.
+    #[inline]
+    fn untagged<T>(&self) -> *const T {
+        self.0.as_ptr().map_addr(|address| address & !TAGS).cast_const().cast()
+    }
+
+    #[inline]
+    fn active(&self) -> Option<&Activity> {
+        // SAFETY: by the invariant it is an `Arc`'s, whose count is ours for as long as `self` is.
+        self.has(ACTIVE).then(|| unsafe { &*self.untagged() })
+    }
+
+    /// The pointer that `Arc::into_raw` gave for the extension, if there is one.
     #[inline]
     fn raw_extension(&self) -> Option<*const Extension> {
-        self.is_extended().then(|| {
-            let untagged = self.0.as_ptr().map_addr(|address| address & !EXTENDED);
-            untagged.cast_const().cast()
-        })
+        let origin = self.active().map_or(self, |activity| &activity.origin);
+        origin.has(EXTENDED).then(|| origin.untagged())
     }
 
     #[inline]
     pub(super) fn extension(&self) -> Option<&Extension> {
-        // SAFETY: by the invariant it is an `Arc`'s, whose count is ours for as long as `self` is.
+        if !self.is_counted() {
+            return None;
+        }
+        // SAFETY: by the invariant it is an `Arc`'s, whose count is ours for as long as `self` is, or our
+        // activity's for as long as that is.
         self.raw_extension().map(|raw| unsafe { &*raw })
     }
 
-    /// The extension, for somebody who keeps it longer than the task lives.
+    /// What the pointer is to, for somebody who keeps it longer than the task lives.
+    ///
+    /// # Safety
+    ///
+    /// `Arc::into_raw` gave the pointer, and the count is there still.
     #[cold]
-    fn share(raw: *const Extension) -> Arc<Extension> {
-        // SAFETY: by the invariant there is a count behind the pointer; one is added for the new one.
+    unsafe fn share<T>(raw: *const T) -> Arc<T> {
+        // SAFETY: the caller's word; a count is added for the new one.
         unsafe {
             Arc::increment_strong_count(raw);
             Arc::from_raw(raw)
@@ -81,7 +124,13 @@ impl Origin {
     }
 
     pub(super) fn shared_extension(&self) -> Option<Arc<Extension>> {
-        self.raw_extension().map(Self::share)
+        // SAFETY: as in `extension`.
+        self.raw_extension().map(|raw| unsafe { Self::share(raw) })
+    }
+
+    pub(super) fn activity(&self) -> Option<Arc<Activity>> {
+        // SAFETY: as in `active`.
+        self.has(ACTIVE).then(|| unsafe { Self::share(self.untagged()) })
     }
 
     #[inline]
@@ -90,10 +139,11 @@ impl Origin {
     }
 
     pub(super) fn location(&self) -> &'static Location<'static> {
-        match self.extension() {
-            Some(extension) => extension.location,
+        match (self.active(), self.extension()) {
+            (_, Some(extension)) => extension.location,
+            (Some(activity), None) => activity.origin.location(),
             // SAFETY: by the invariant it is such a reference.
-            None => unsafe { self.0.cast::<Location<'static>>().as_ref() },
+            (None, None) => unsafe { self.0.cast::<Location<'static>>().as_ref() },
         }
     }
 }
@@ -101,16 +151,20 @@ impl Origin {
 impl Drop for Origin {
     #[inline]
     fn drop(&mut self) {
-        if let Some(raw) = self.raw_extension() {
-            // SAFETY: by the invariant the count is ours, and this is its end.
-            drop(unsafe { Arc::from_raw(raw) });
+        // SAFETY: by the invariant the tag says what it is, the count is ours, and this is its end.
+        unsafe {
+            if self.has(EXTENDED) {
+                drop(Arc::<Extension>::from_raw(self.untagged()));
+            } else if self.has(ACTIVE) {
+                drop(Arc::<Activity>::from_raw(self.untagged()));
+            }
         }
     }
 }
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Origin({}, {:?})", self.location(), self.extension())
+        write!(f, "Origin({}, {:?}, {:?})", self.location(), self.extension(), self.active())
     }
 }
 
@@ -135,5 +189,39 @@ mod tests {
         assert_eq!((shared.name.as_deref(), Arc::strong_count(&kept)), (Some("x"), 2));
         drop(shared);
         assert_eq!(Arc::strong_count(&kept), 1);
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn an_activity_has_what_the_task_has_besides_and_ends_with_its_last_user() {
+        use crate::hooks::Doing;
+        use crate::task::Legend;
+
+        let here = Location::caller();
+        let legend = Legend::new(|number| (number > 0).then(|| format!("number {number}")));
+        let activity = Activity::new(here, legend.clone());
+        let plain = Origin::from(Arc::clone(&activity));
+        assert!(plain.extension().is_none() && plain.shared_extension().is_none());
+        assert!(plain.is_counted() && plain.data().is_none());
+        assert_eq!((plain.location(), plain.activity().unwrap().tell()), (here, None));
+        activity.say(3);
+        assert_eq!(activity.said(), 3);
+        assert_eq!(plain.activity().unwrap().tell().as_deref(), Some("number 3"));
+        drop((plain, activity));
+        assert_eq!(Arc::strong_count(&legend), 1);
+
+        let data: UserData = Arc::new(5u8);
+        let kept = Arc::clone(&data);
+        let extension = Extension { location: here, name: Some("x".into()), data: Some(data) };
+        let activity = Activity::new(Origin::extended(extension), legend.clone());
+        let origin = Origin::from(activity);
+        assert_eq!((origin.location(), origin.data().is_some()), (here, true));
+        let (shared, activity) = (origin.shared_extension().unwrap(), origin.activity());
+        drop(origin);
+        assert_eq!((shared.name.as_deref(), Arc::strong_count(&kept)), (Some("x"), 2));
+        drop(shared);
+        assert_eq!(Arc::strong_count(&kept), 2, "the activity's");
+        drop(activity);
+        assert_eq!((Arc::strong_count(&kept), Arc::strong_count(&legend)), (1, 1));
     }
 }

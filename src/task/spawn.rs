@@ -2,6 +2,7 @@
 
 use super::cell;
 use super::dump::TaskDump;
+use super::find::Found;
 use super::home::{Home, HomeRef, Schedule};
 use super::join::JoinHandle;
 use super::origin::Origin;
@@ -59,6 +60,15 @@ pub(crate) trait Spawn: Send + Sync + 'static {
     /// Adds what there is to tell of each of its live tasks; from any thread, without stopping anything.
     fn dump(&self, into: &mut Vec<TaskDump>) {
         let _ = into;
+    }
+
+    /// A living task whose number is wanted, if there is one; from any thread, without stopping anything.
+    ///
+    /// One that is living all the while is found, as one is that is stuck in a poll. `wanted` runs under a
+    /// lock.
+    fn find(&self, wanted: &dyn Fn(TaskId) -> bool) -> Option<Found> {
+        let _ = wanted;
+        None
     }
 
     /// Fills in what it counts: a worker's figures for each worker, in order, and its share of the rest.

@@ -6,9 +6,7 @@
 //! A worker is stuck in a real poll, that of a task which waits for the model to let it go. So whatever is
 //! lost shows as a deadlock, and what is counted twice in the counts at the end.
 
-use super::loom_shards_tests::{
-    Scene, join, model_of_the_rest, model_of_the_rest_with_one_preemption,
-};
+use super::loom_shards_tests::{Scene, join};
 use super::rescuer;
 use super::rescuers::{Duty, Enlisted};
 use super::seat::Word;
@@ -20,6 +18,15 @@ use std::sync::Arc as StdArc;
 use std::time::Duration;
 
 use Ordering::Relaxed;
+
+/// A model that begins to branch with `loom::explore`, of so many preemptions. It is longer than others: a
+/// life of three threads.
+fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    (model.preemption_bound, model.max_branches) = (Some(preemptions), 20_000);
+    model.expect_explicit_explore = true;
+    model.check(f);
+}
 
 impl Scene {
     /// Spawns a task in whose poll somebody stays until it is let go; and waits until that is so.
@@ -71,7 +78,7 @@ impl Scene {
 /// to it, and both come to their end.
 #[test]
 fn loom_adopt_against_return() {
-    model_of_the_rest_with_one_preemption(|| {
+    model(1, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -89,7 +96,7 @@ fn loom_adopt_against_return() {
 /// Somebody who stands in takes the notice of a task that only the worker can run. It is passed on.
 #[test]
 fn loom_notice_against_return() {
-    model_of_the_rest_with_one_preemption(|| {
+    model(1, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -111,7 +118,7 @@ fn loom_notice_against_return() {
 /// from then on reaches the worker.
 #[test]
 fn loom_reclaim_against_sleep() {
-    model_of_the_rest(|| {
+    model(2, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -131,7 +138,7 @@ fn loom_reclaim_against_sleep() {
 /// each of the three ends when it is let go.
 #[test]
 fn loom_rescuer_stalls_and_is_adopted_from() {
-    model_of_the_rest_with_one_preemption(|| {
+    model(1, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -164,7 +171,7 @@ fn loom_rescuer_stalls_and_is_adopted_from() {
 /// slot behind the poll.
 #[test]
 fn loom_relief_against_park() {
-    model_of_the_rest(|| {
+    model(2, || {
         let mut scene = Scene::new(2);
         let stuck = scene.work(0);
         let homes = StdArc::clone(&scene.homes);
@@ -194,7 +201,7 @@ fn loom_relief_against_park() {
 /// All are told to end while somebody stands in for a worker that is stuck.
 #[test]
 fn loom_shutdown_during_rescue() {
-    model_of_the_rest_with_one_preemption(|| {
+    model(1, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -215,7 +222,7 @@ fn loom_shutdown_during_rescue() {
 /// The name of a task is looked up as it ends, and its cell with it.
 #[test]
 fn loom_report_against_task_end() {
-    model_of_the_rest(|| {
+    model(2, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
         let (blocks, go) = scene.block();
@@ -232,7 +239,7 @@ fn loom_report_against_task_end() {
 /// The sentry falls asleep as a worker leaves its park: it does not sleep while that one polls.
 #[test]
 fn loom_deep_sleep_against_unpark() {
-    model_of_the_rest(|| {
+    model(2, || {
         let mut scene = Scene::new(1);
         let shards = scene.shards();
         let parker = shards.bell.hang_up();

@@ -122,6 +122,8 @@ impl Worker {
         if self.runner.searching {
             self.runner.found();
         }
+        // Who adopts the driver from now on sees that the runtime ends.
+        let _ = self.dismiss_adopter();
         for left in self.shard().close_inbox() {
             debug_assert!(!matches!(left, Left::Pinned(_)), "a pinned task was left behind");
             drop(left);
@@ -145,13 +147,23 @@ impl Worker {
     }
 
     /// Takes the driver back, if somebody has adopted it.
+    #[inline]
     fn take_back(&mut self) {
-        let shard = self.shard();
-        if shard.adopter.is_there() && shard.adopter.take_back().is_some() {
-            // Who sleeps there comes out and finds that he is not the adopter any more.
-            shard.driver.ring();
+        if self.shard().adopter.is_there() && self.dismiss_adopter() {
             self.inbox_is_due = true;
         }
+    }
+
+    /// Whoever stands in for the worker does so no more; whether there was anybody.
+    #[cold]
+    fn dismiss_adopter(&self) -> bool {
+        let shard = self.shard();
+        let any = shard.adopter.take_back().is_some();
+        if any {
+            // Who sleeps there comes out.
+            shard.driver.ring();
+        }
+        any
     }
 
     /// Takes what others have left for this worker; whether that was anything.

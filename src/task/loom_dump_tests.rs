@@ -105,7 +105,7 @@ fn loom_owned_search_against_the_end() {
 fn loom_search_against_the_end() {
     loom::model(|| {
         let shared::Scene { rt, handle, flag, waker, drops } = shared::waiting_task();
-        let id = handle.id();
+        let id = handle.as_ref().unwrap().id();
         let other = {
             let rt = rt.clone();
             thread::spawn(move || is_found(&rt.0, id))

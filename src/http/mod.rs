@@ -16,6 +16,7 @@ pub(crate) mod codec;
 pub(crate) mod connection;
 mod cors;
 mod counters;
+mod doing;
 mod error;
 mod gate;
 mod incoming;

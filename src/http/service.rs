@@ -1,3 +1,4 @@
+use super::doing::{Signs, Told};
 use super::request::Request;
 use super::response::{IntoResponse, Response};
 use std::future::Future;
@@ -25,6 +26,19 @@ pub type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 pub trait Service: Send + Sync + 'static {
     /// Begins to answer `request`.
     fn call(&self, request: Request) -> ResponseFuture;
+
+    /// The same, for a connection, which tells by `told` in whose code it is.
+    #[doc(hidden)]
+    fn call_told(&self, request: Request, told: &Told) -> ResponseFuture {
+        told.method(request.method());
+        self.call(request)
+    }
+
+    /// What is known of those who are told of so.
+    #[doc(hidden)]
+    fn signs(&self) -> Signs {
+        Signs::default()
+    }
 }
 
 impl<F, Fut> Service for F

@@ -4,6 +4,7 @@ use super::activity::Activity;
 use super::current;
 use crate::hooks::{Extension, UserData};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -128,6 +129,24 @@ impl Origin {
         self.raw_extension().map(|raw| unsafe { Self::share(raw) })
     }
 
+    /// Gives up the count of one that has a tag. By value, so that an origin need not lie in memory.
+    ///
+    /// # Safety
+    ///
+    /// The count is the caller's, who does not use it any more.
+    #[cold]
+    #[inline(never)]
+    unsafe fn release(self) {
+        let origin = ManuallyDrop::new(self);
+        // SAFETY: by the invariant the tag says what it is, and by the caller's word this is its end.
+        unsafe {
+            match origin.has(ACTIVE) {
+                true => drop(Arc::<Activity>::from_raw(origin.untagged())),
+                false => drop(Arc::<Extension>::from_raw(origin.untagged())),
+            }
+        }
+    }
+
     pub(super) fn activity(&self) -> Option<Arc<Activity>> {
         // SAFETY: as in `active`.
         self.has(ACTIVE).then(|| unsafe { Self::share(self.untagged()) })
@@ -151,13 +170,9 @@ impl Origin {
 impl Drop for Origin {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by the invariant the tag says what it is, the count is ours, and this is its end.
-        unsafe {
-            if self.has(EXTENDED) {
-                drop(Arc::<Extension>::from_raw(self.untagged()));
-            } else if self.has(ACTIVE) {
-                drop(Arc::<Activity>::from_raw(self.untagged()));
-            }
+        if self.is_counted() {
+            // SAFETY: the count is ours by the invariant, and goes with us.
+            unsafe { Self(self.0).release() };
         }
     }
 }

@@ -185,7 +185,9 @@ impl<S: Peer> Connection<S> {
             {
                 self.output.head(&self.shared.buffers).extend_from_slice(encode::CHUNK_END);
             }
+            self.told.resume();
             let polled = guarded(|| answering.stream.as_mut().poll_data(cx));
+            self.told.pause();
             let next = match polled {
                 Ok(Poll::Pending) => {
                     drop(charge);
@@ -247,7 +249,10 @@ impl<S: Peer> Connection<S> {
         };
         let Answering { stream, framing, keep, after } = answering;
         self.after.join(after);
-        guarded(move || drop(stream)).map_err(|Panicked| ())?;
+        self.told.resume();
+        let dropped = guarded(move || drop(stream));
+        self.told.pause();
+        dropped.map_err(|Panicked| ())?;
         match framing {
             StreamFraming::Known(0) | StreamFraming::UntilClose => {}
             StreamFraming::Known(_) => return Err(()),
@@ -262,8 +267,7 @@ impl<S: Peer> Connection<S> {
     /// Closes in the middle of an answer, which tells the client that it is not whole.
     #[cold]
     fn break_off(&mut self, ended: Ended) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Closing { linger: false, ended });
-        let _ = guarded(move || drop(stage));
+        self.change(Stage::Closing { linger: false, ended });
     }
 }
 

@@ -1,6 +1,6 @@
 //! What becomes of a connection whose peer takes too long.
 
-use super::{Connection, Ended, Peer, Phase, Stage, guarded};
+use super::{Connection, Ended, Peer, Phase, Stage};
 use crate::http::bounds::Bounds;
 use http::StatusCode;
 
@@ -60,9 +60,8 @@ impl<S: Peer> Connection<S> {
             }
             Phase::Body => {
                 self.shared.counters.timed_out_body.one();
-                let stage = std::mem::replace(&mut self.stage, Stage::Head);
-                let answer_has_begun = !matches!(stage, Stage::Handling(..));
-                let _ = guarded(move || drop(stage));
+                let answer_has_begun = !matches!(self.stage, Stage::Handling(..));
+                self.change(Stage::Head);
                 if answer_has_begun {
                     self.stage = Stage::Closing { linger: false, ended: Ended::TimedOut };
                 } else {
@@ -76,11 +75,10 @@ impl<S: Peer> Connection<S> {
         }
     }
 
-    /// Ends here and now. What the handler and the answer's body leave behind may panic.
+    /// Ends here and now.
     #[cold]
     pub(crate) fn abandon(&mut self) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Done);
-        let _ = guarded(move || drop(stage));
+        self.change(Stage::Done);
     }
 
     fn refuse_late(&mut self, reason: &str) {

@@ -77,13 +77,14 @@ impl<S: Peer> Connection<S> {
         exchange: Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let service = &self.service;
+        let (service, told) = (&self.service, &self.told);
         // Kept out here, so that what panics in its drop does not do so on top of a panic in its poll.
         let mut begun = None;
-        let polled = guarded(|| begun.insert(service.call(request)).as_mut().poll(cx));
+        let polled = guarded(|| begun.insert(service.call_told(request, told)).as_mut().poll(cx));
         match (begun, polled) {
             (Some(future), Ok(Poll::Ready(response))) => self.answer_of(future, response, exchange),
             (Some(future), Ok(Poll::Pending)) => {
+                self.told.pause();
                 self.stage = Stage::Handling(future, exchange);
                 return self.poll_while_pending(cx);
             }
@@ -92,14 +93,17 @@ impl<S: Peer> Connection<S> {
                 self.answer_panic(exchange);
             }
         }
+        self.told.pause();
         Poll::Ready(Ok(()))
     }
 
     pub(super) fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Stage::Handling(future, _) = &mut self.stage else { return Poll::Ready(Ok(())) };
+            self.told.resume();
             let polled = guarded(|| future.as_mut().poll(cx));
             if let Ok(Poll::Pending) = polled {
+                self.told.pause();
                 ready!(self.poll_while_pending(cx))?;
                 continue;
             }
@@ -114,6 +118,7 @@ impl<S: Peer> Connection<S> {
                     self.answer_panic(exchange);
                 }
             }
+            self.told.pause();
             return Poll::Ready(Ok(()));
         }
     }
@@ -143,8 +148,7 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         if self.placed {
             // The handler ends first.
-            let stage = std::mem::replace(&mut self.stage, Stage::Done);
-            let _ = guarded(move || drop(stage));
+            self.change(Stage::Done);
             self.leave();
         }
     }

@@ -52,10 +52,13 @@ mod pipe;
 mod stream_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod told_tests;
 
 use super::admission::Waits;
 use super::bounds::Seen;
 use super::codec::{self, Decoder, Event};
+use super::doing::Told;
 use super::incoming::Supply;
 use super::request::Request;
 use super::response::Stream;
@@ -82,6 +85,8 @@ pub(crate) struct Connection<S> {
     io: S,
     service: Arc<dyn Service>,
     shared: Arc<Shared>,
+    /// It says there in whose code it is, around each call that may block.
+    told: Told,
     decoder: Decoder,
     input: Input,
     output: Output,
@@ -214,12 +219,13 @@ enum StreamFraming {
 }
 
 impl<S> Connection<S> {
-    pub(crate) fn new(io: S, service: Arc<dyn Service>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(io: S, service: Arc<dyn Service>, shared: Arc<Shared>, told: Told) -> Self {
         let seen = shared.bounds.see();
         Self {
             io,
             service,
             shared,
+            told,
             seen,
             received: 0,
             begun: 0,
@@ -258,6 +264,16 @@ impl<S> Connection<S> {
     /// The socket.
     pub(crate) fn io(&self) -> &S {
         &self.io
+    }
+
+    /// Goes on to `next`. What the handler and the answer's body leave behind may panic.
+    fn change(&mut self, next: Stage) {
+        let stage = std::mem::replace(&mut self.stage, next);
+        if matches!(stage, Stage::Handling(..) | Stage::Answering(..)) {
+            self.told.resume();
+        }
+        let _ = guarded(move || drop(stage));
+        self.told.pause();
     }
 
     /// Bytes of heap that its buffers hold.
@@ -324,8 +340,7 @@ impl<S: Peer> Future for Connection<S> {
         }
         let ended = ready!(ended);
         // What is left belongs to nobody; handlers and bodies end before the summary is out.
-        let stage = std::mem::replace(&mut this.stage, Stage::Done);
-        let _ = guarded(move || drop(stage));
+        this.change(Stage::Done);
         this.leave();
         this.input.release(&this.shared.buffers);
         Poll::Ready(Summary { served: this.served, ended })

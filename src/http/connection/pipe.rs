@@ -3,13 +3,16 @@
 use super::{Connection, Peer, Summary};
 use crate::coop;
 use crate::http::codec::Limits;
+use crate::http::doing::{self, Told};
 use crate::http::service::Service;
 use crate::http::shared::Shared;
 use crate::primitives::{AtomicUsize, Mutex, Ordering};
+use crate::task::Activity;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
@@ -120,6 +123,7 @@ impl Wake for Woken {
 pub(super) struct Client {
     pub(super) connection: Connection<Pipe>,
     pipe: Pipe,
+    pub(super) activity: Arc<Activity>,
     woken: Arc<Woken>,
 }
 
@@ -134,8 +138,10 @@ impl Client {
 
     pub(super) fn sharing(service: Arc<dyn Service>, shared: Arc<Shared>) -> Self {
         let pipe = Pipe::default();
-        let connection = Connection::new(pipe.clone(), service, shared);
-        Self { connection, pipe, woken: Arc::default() }
+        let activity = Activity::new(Location::caller(), doing::legend(&*service));
+        let told = Told::new(Arc::clone(&activity));
+        let connection = Connection::new(pipe.clone(), service, shared, told);
+        Self { connection, pipe, activity, woken: Arc::default() }
     }
 
     pub(super) fn poll(&mut self) -> Poll<Summary> {

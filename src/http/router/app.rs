@@ -4,6 +4,7 @@ use super::error::{RouteError, RouteProblem};
 use super::fixed::Fixed;
 use super::site::{Matched, Site, catches_all};
 use super::{Entry, Scope};
+use crate::http::doing::{Kind, NewSigns, Sign, Signs, Told};
 use crate::http::metrics::Meter;
 use crate::http::middleware::wrap;
 use crate::http::request::Request;
@@ -27,6 +28,7 @@ pub struct App {
     /// Segments of the longest of those prefixes.
     deepest: usize,
     fallback: Handler,
+    signs: Signs,
 }
 
 impl App {
@@ -51,11 +53,11 @@ impl App {
                 }
             }
         }
-        let mut tree = matchit::Router::new();
+        let (mut tree, mut signs) = (matchit::Router::new(), NewSigns::default());
         let (mut fixed, mut all) = (Vec::new(), Vec::new());
         for (pattern, entries) in routes {
             let at = all.len();
-            all.push(Route::new(&pattern, entries)?);
+            all.push(Route::new(&pattern, entries, &mut signs)?);
             tree.insert(&*pattern, at).map_err(|error| RouteProblem::from(error).of(&pattern))?;
             if !pattern.contains(['{', '}']) {
                 fixed.push((pattern.into_bytes().into_boxed_slice(), at));
@@ -69,7 +71,7 @@ impl App {
                 let reason = "a prefix cannot take everything that follows";
                 return Err(RouteProblem::Malformed(reason.to_owned()).of(&prefix));
             }
-            let handler = entry.into_handler(None)?;
+            let handler = entry.into_handler(None, signs.add(&prefix, Kind::Fallback))?;
             if prefix.is_empty() {
                 if fallback.replace(handler).is_some() {
                     return Err(RouteProblem::TwoFallbacks.of("/"));
@@ -89,10 +91,18 @@ impl App {
             Some(fallback) => fallback,
             None => {
                 let entry = Entry::new(String::new(), Method::OPTIONS, Arc::new(NotFound));
-                entry.within(&outermost).into_handler(None)?
+                entry.within(&outermost).into_handler(None, signs.add("", Kind::Fallback))?
             }
         };
-        Ok(Self { routes: all, fixed: Fixed::new(fixed), tree, nested, deepest, fallback })
+        Ok(Self {
+            routes: all,
+            fixed: Fixed::new(fixed),
+            tree,
+            nested,
+            deepest,
+            fallback,
+            signs: signs.finish(),
+        })
     }
 
     /// What answers a path that is not among the fixed ones.
@@ -120,8 +130,9 @@ impl App {
     }
 }
 
-impl Service for App {
-    fn call(&self, mut request: Request) -> ResponseFuture {
+impl App {
+    #[inline]
+    fn answer(&self, mut request: Request, told: Option<&Told>) -> ResponseFuture {
         let (handler, matched) = match self.fixed.find(request.path_bytes()) {
             // A static segment goes before a parameter, so nothing else can match.
             Some(at) => {
@@ -133,10 +144,27 @@ impl Service for App {
         if let Some(matched) = matched {
             request.set_matched(matched);
         }
+        if let Some(told) = told {
+            told.route(handler.sign);
+        }
         match &handler.meter {
             None => handler.service.call(request),
             Some(meter) => meter.measure(|| handler.service.call(request)),
         }
+    }
+}
+
+impl Service for App {
+    fn call(&self, request: Request) -> ResponseFuture {
+        self.answer(request, None)
+    }
+
+    fn call_told(&self, request: Request, told: &Told) -> ResponseFuture {
+        self.answer(request, Some(told))
+    }
+
+    fn signs(&self) -> Signs {
+        self.signs.clone()
     }
 }
 
@@ -151,6 +179,8 @@ pub(super) struct Handler {
     service: Arc<dyn Service>,
     site: Arc<Site>,
     meter: Option<Arc<Meter>>,
+    /// What a connection says that is in it.
+    sign: Sign,
 }
 
 impl Handler {
@@ -175,12 +205,12 @@ impl Handler {
 
 impl Entry {
     /// Its handler; `method` is what it is counted under.
-    fn into_handler(self, method: Option<&Method>) -> Result<Handler, RouteError> {
+    fn into_handler(self, method: Option<&Method>, sign: Sign) -> Result<Handler, RouteError> {
         let site = Site::new(&self.pattern, self.states);
         let site = site.map_err(|problem| problem.of(&self.pattern))?;
         let meter = self.metrics.map(|metrics| metrics.add(method, &self.pattern));
         let service = wrap(&self.layers, self.service);
-        Ok(Handler { service, site: Arc::new(site), meter })
+        Ok(Handler { service, site: Arc::new(site), meter, sign })
     }
 }
 
@@ -191,15 +221,17 @@ struct Route {
 }
 
 impl Route {
-    fn new(pattern: &str, entries: Vec<Entry>) -> Result<Self, RouteError> {
+    fn new(pattern: &str, entries: Vec<Entry>, signs: &mut NewSigns) -> Result<Self, RouteError> {
         let methods: Vec<_> = entries.iter().map(|entry| entry.method.clone()).collect();
         let refusal = Arc::new(Refusal { allow: allow(&methods) });
         let mut around = Entry::new(pattern.to_owned(), Method::OPTIONS, refusal);
         around.join(&entries);
-        let refusal = around.into_handler(None)?;
+        let refusal = around.into_handler(None, signs.add(pattern, Kind::Refusal))?;
         let with_method = |entry: Entry| {
             let method = entry.method.clone();
-            entry.into_handler(Some(&method)).map(|handler| (method, handler))
+            let kind = if entry.blocking { Kind::Blocking } else { Kind::Async };
+            let sign = signs.add(pattern, kind(method.clone()));
+            entry.into_handler(Some(&method), sign).map(|handler| (method, handler))
         };
         let methods = entries.into_iter().map(with_method).collect::<Result<_, _>>()?;
         Ok(Self { methods, refusal })

@@ -85,6 +85,8 @@ struct Entry {
     pattern: String,
     method: Method,
     service: Arc<dyn Service>,
+    /// The pool runs it.
+    blocking: bool,
     /// The outermost first.
     layers: Vec<Arc<dyn Middleware>>,
     /// The innermost first.
@@ -211,7 +213,8 @@ impl Router {
         R: IntoResponse,
     {
         let service = Arc::new(Blocking::new(handler));
-        self.routes.push(Entry::new(pattern.to_owned(), method, service));
+        let entry = Entry::new(pattern.to_owned(), method, service);
+        self.routes.push(Entry { blocking: true, ..entry });
         self
     }
 
@@ -381,7 +384,8 @@ impl fmt::Debug for Router {
 
 impl Entry {
     fn new(pattern: String, method: Method, service: Arc<dyn Service>) -> Self {
-        Self { pattern, method, service, layers: Vec::new(), states: Vec::new(), metrics: None }
+        let (layers, states) = (Vec::new(), Vec::new());
+        Self { pattern, method, service, blocking: false, layers, states, metrics: None }
     }
 
     /// Puts what holds for a router around what holds for the entry already.

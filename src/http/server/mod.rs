@@ -8,6 +8,8 @@ mod metrics;
 mod serve;
 mod timed;
 #[cfg(all(test, not(loom)))]
+mod told_tests;
+#[cfg(all(test, not(loom)))]
 mod workers_tests;
 
 pub use builder::{BuildError, ServerBuilder};
@@ -16,6 +18,7 @@ pub use metrics::ServerMetrics;
 
 use super::bounds::{BadBound, Bounds};
 use super::counters::Count;
+use super::doing;
 use super::gate::Gate;
 use super::service::Service;
 use super::shared::Shared;
@@ -23,6 +26,7 @@ use super::tally::Tally;
 use crate::net::TcpListener;
 use crate::primitives::{AtomicUsize, Mutex};
 use crate::sync::Event;
+use crate::task::Legend;
 use crate::time::Instant;
 use lifespan::{Lifespan, Started};
 use listeners::{Listener, Listeners};
@@ -62,6 +66,8 @@ pub struct Server {
 /// What the server's tasks and handles share.
 struct State {
     service: Arc<dyn Service>,
+    /// What the tasks of connections say that they are doing.
+    legend: Arc<Legend>,
     shared: Arc<Shared>,
     /// One place for each connection, and where there is one socket, one for the next.
     places: Arc<Gate>,
@@ -150,6 +156,7 @@ impl Server {
         lifespan: Lifespan,
     ) -> Self {
         let state = State {
+            legend: doing::legend(&*service),
             service,
             places: Gate::new(bounds.max_connections),
             shared: Arc::new(Shared::new(bounds)),

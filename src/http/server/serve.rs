@@ -5,9 +5,10 @@ use super::listeners::{Listener, Listeners};
 use super::timed::{End, Timed};
 use crate::context;
 use crate::http::connection::Connection;
+use crate::http::doing::Told;
 use crate::http::gate::Place;
 use crate::net::TcpStream;
-use crate::task;
+use crate::task::{self, Activity};
 use std::io;
 use std::panic::Location;
 use std::pin::pin;
@@ -84,7 +85,9 @@ pub(super) fn begin(
 
 fn spawn(stream: TcpStream, place: Open) -> io::Result<()> {
     let current = context::current().map_err(|_| crate::reactor::NoReactor)?;
-    drop(task::spawn(&*current.spawn, serve(stream, place), Location::caller()));
+    let activity = Activity::new(Location::caller(), Arc::clone(&place.state.legend));
+    let told = Told::new(Arc::clone(&activity));
+    drop(task::spawn(&*current.spawn, serve(stream, place, told), activity));
     Ok(())
 }
 
@@ -118,10 +121,10 @@ impl Drop for Open {
     }
 }
 
-async fn serve(stream: TcpStream, place: Open) {
+async fn serve(stream: TcpStream, place: Open, told: Told) {
     let state = &*place.state;
     let service = Arc::clone(&state.service);
-    let connection = Connection::new(stream, service, Arc::clone(&state.shared));
+    let connection = Connection::new(stream, service, Arc::clone(&state.shared), told);
     let stop = pin!(state.stop.wait());
     if Timed::new(connection, state, stop).await == End::CutOff {
         state.shared.counters.cut_off.one();

@@ -1,18 +1,20 @@
 //! Models of what is done about a worker that is stuck: each race of its protocol in this folder's
 //! README.md.
 //!
-//! Workers, and those who stand in for them, are whole threads, over the drivers that they sleep in. The
-//! main thread is the sentry: it marks, calls and enlists as that does, at moments that no clock decides.
-//! A worker is stuck in a real poll, that of a task which waits for the model to let it go. So whatever is
-//! lost shows as a deadlock, and what is counted twice in the counts at the end.
+//! Those who stand in for a worker are whole threads, and so are workers from the moment on when they come
+//! back from what they were stuck in; which is where models begin, on their main thread. That is the sentry
+//! before: it marks, calls and enlists as the sentry does, at moments that no clock decides. The last task
+//! ends the runtime; so what is lost shows as a deadlock, and what is counted twice in the counts.
 
-use super::loom_shards_tests::{Scene, join};
-use super::rescuer;
+use super::loom_shards_tests::{RESCUERS, Scene, join};
+use super::rescuer::{self, InAPoll};
 use super::rescuers::{Duty, Enlisted};
-use super::seat::Word;
+use super::seat::{Beside, Word};
+use super::worker;
 use crate::hooks::HookSet;
 use crate::primitives::{Arc, AtomicU32, NewThread, Ordering, Parker, thread};
-use crate::task::{JoinHandle, Spawn, spawn, spawn_pinned};
+use crate::task::{Spawn, spawn, spawn_pinned};
+use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc as StdArc;
 use std::time::Duration;
@@ -29,141 +31,143 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 }
 
 impl Scene {
-    /// Spawns a task in whose poll somebody stays until it is let go; and waits until that is so.
-    fn block(&self) -> (JoinHandle<()>, Arc<Parker>) {
-        let (begun, go) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
-        let (begins, waits) = (begun.clone(), go.clone());
-        let task = self.spawn(async move {
-            begins.unpark();
-            waits.park();
-        });
-        begun.park();
-        (task, go)
-    }
-
-    fn word(&self, seat: usize) -> Word {
-        self.homes.shards.seat(seat).running.get()
-    }
-
-    /// Sends somebody to stand in for a worker, in the place of nobody, or of one that is stuck.
-    fn rescue(&self, shard: usize, before: Option<usize>) -> thread::JoinHandle<()> {
+    /// What the sentry does for a worker that is stuck, in the place of nobody, or of one who is stuck too.
+    fn rescue(&self, within: Word, before: Option<usize>) -> thread::JoinHandle<()> {
         let shards = self.shards();
-        let stuck = before.unwrap_or(shard);
-        let duty = Duty { shard, before, stuck, within: self.word(stuck) };
-        assert!(!duty.within.is_nothing(), "it is in a poll");
+        let stuck = before.unwrap_or(0);
         shards.mark(stuck, true);
+        let duty = Duty { shard: 0, before, stuck, within };
         let Enlisted::New(index) = shards.rescuers.enlist(duty) else { panic!("none is free") };
-        let start = rescuer::Start {
+        let start = self.rescuer(index);
+        thread::spawn(move || rescuer::rescue(start, duty))
+    }
+
+    fn rescuer(&self, index: usize) -> rescuer::Start {
+        rescuer::Start {
             thread: NewThread::new(),
-            shards,
+            shards: self.shards(),
             index,
             outside: self.outside(),
             executor: StdArc::new(super::no_executor::NoExecutor),
             hooks: HookSet::default(),
             seed: 7,
             keep_alive: Duration::ZERO,
-        };
-        thread::spawn(move || rescuer::rescue(start, duty))
+        }
     }
 
-    /// What the sentry sees when a poll is over: the marks go away.
+    /// A worker's thread, for the main thread of a model, which is in the middle of something.
+    fn worker_in_a_poll(&mut self) -> (worker::Start, Word) {
+        let start = self.start(0);
+        let running = &self.homes.shards.seat(0).running;
+        running.enter_beside(Beside::Wakers, 1);
+        (start, running.get())
+    }
+
+    /// The worker comes back from that, goes on, and ends when the runtime does.
+    fn come_back(&self, start: worker::Start) {
+        self.homes.shards.seat(0).running.leave(0);
+        worker::work(start);
+    }
+
+    /// A task that ends the runtime: so a model that loses it has no end.
+    fn last(&self) -> impl Future<Output = ()> + Send + use<> {
+        let homes = StdArc::clone(&self.homes);
+        async move {
+            homes.close();
+            homes.shards.close();
+        }
+    }
+
+    /// What the sentry sees when nothing is stuck any more.
     fn unmark_all(&self) {
         let shards = &self.homes.shards;
-        let numbers = shards.each().len() + super::loom_shards_tests::RESCUERS;
-        (0..numbers).for_each(|number| shards.mark(number, false));
+        (0..shards.each().len() + RESCUERS).for_each(|number| shards.mark(number, false));
     }
 }
 
-/// A worker comes back as somebody adopts its driver, and a task is injected meanwhile. One of them comes
-/// to it, and both come to their end.
+/// A worker comes back as somebody adopts its driver, and a task lies in the injector. One of them comes to
+/// it, and both come to their end.
 #[test]
 fn loom_adopt_against_return() {
-    model(1, || {
+    model(2, || {
         let mut scene = Scene::new(1);
-        let worker = scene.work(0);
-        let (blocks, go) = scene.block();
+        let (worker, within) = scene.worker_in_a_poll();
+        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
+        thread::spawn(move || drop(spawn(&*homes, last, Location::caller()))).join().unwrap();
         loom::explore();
-        let rescuer = scene.rescue(0, None);
-        let injected = scene.spawn(async {});
-        go.unpark();
-        join(injected);
-        join(blocks);
+        let rescuer = scene.rescue(within, None);
+        scene.come_back(worker);
         scene.unmark_all();
-        scene.end_somehow([worker, rescuer]);
+        scene.end_before([rescuer], []);
     });
 }
 
 /// Somebody who stands in takes the notice of a task that only the worker can run. It is passed on.
 #[test]
 fn loom_notice_against_return() {
-    model(1, || {
+    model(2, || {
         let mut scene = Scene::new(1);
-        let worker = scene.work(0);
-        let (blocks, go) = scene.block();
-        let rescuer = scene.rescue(0, None);
-        loom::explore();
-        let homes = StdArc::clone(&scene.homes);
+        let (worker, within) = scene.worker_in_a_poll();
+        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
         let leaves = thread::spawn(move || {
-            spawn_pinned(&*homes, 0, || async {}, Location::caller()).unwrap_or_else(|_| panic!())
+            drop(spawn_pinned(&*homes, 0, || last, Location::caller()).unwrap_or_else(|_| panic!()));
         });
-        go.unpark();
-        join(leaves.join().unwrap());
-        join(blocks);
+        leaves.join().unwrap();
+        loom::explore();
+        let rescuer = scene.rescue(within, None);
+        scene.come_back(worker);
         scene.unmark_all();
-        scene.end_somehow([worker, rescuer]);
+        scene.end_before([rescuer], []);
     });
 }
 
-/// The worker comes back, finds nothing, and sleeps in its driver as the one that stood in leaves it: a wake
-/// from then on reaches the worker.
+/// The worker comes back, finds nothing, and sleeps in its driver, as the one that stood in leaves it.
 #[test]
 fn loom_reclaim_against_sleep() {
     model(2, || {
         let mut scene = Scene::new(1);
-        let worker = scene.work(0);
-        let (blocks, go) = scene.block();
-        let rescuer = scene.rescue(0, None);
-        // It stands in, and is about to sleep.
-        join(scene.spawn(async {}));
+        let (worker, within) = scene.worker_in_a_poll();
+        let rescuer = scene.rescue(within, None);
+        let shards = scene.shards();
+        // It has adopted the driver, and has run this.
+        let ran = Arc::new(Parker::new());
+        let tells = ran.clone();
+        drop(scene.spawn(async move { tells.unpark() }));
+        ran.park();
         loom::explore();
-        go.unpark();
-        join(blocks);
-        join(scene.spawn(async {}));
+        let last = scene.last();
+        let homes = StdArc::clone(&scene.homes);
+        let injects = thread::spawn(move || drop(spawn(&*homes, last, Location::caller())));
+        scene.come_back(worker);
+        assert!(!shards.each()[0].adopter.is_there());
         scene.unmark_all();
-        scene.end_somehow([worker, rescuer]);
+        scene.end_before([rescuer], [injects]);
     });
 }
 
-/// Who stands in is stuck as well, and another takes its place: what is queued behind the first is run, and
-/// each of the three ends when it is let go.
+/// Who stands in is stuck as well, and comes back as another takes its place. What is queued behind it is
+/// run by one of the two.
 #[test]
 fn loom_rescuer_stalls_and_is_adopted_from() {
-    model(1, || {
+    model(2, || {
         let mut scene = Scene::new(1);
-        let worker = scene.work(0);
-        let (blocks, go) = scene.block();
-        let first = scene.rescue(0, None);
-        let (homes, begun, go_too) =
-            (StdArc::clone(&scene.homes), Arc::new(Parker::new()), Arc::new(Parker::new()));
-        let (begins, waits) = (begun.clone(), go_too.clone());
-        let spawns_and_blocks = scene.spawn(async move {
-            // It stands in the slot of who blocks then.
-            let behind = spawn(&*homes, async {}, Location::caller());
-            begins.unpark();
-            waits.park();
-            behind
+        // It never comes back, and is nobody's thread.
+        let (never_back, within) = scene.worker_in_a_poll();
+        let shards = scene.shards();
+        let first = shards.rescuers.enlist(Duty { shard: 0, before: None, stuck: 0, within });
+        assert_eq!(first, Enlisted::New(0));
+        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
+        let stuck = InAPoll::new(scene.rescuer(0), 0, move || {
+            drop(spawn(&*homes, last, Location::caller()));
         });
-        begun.park();
+        let within = shards.seat(1).running.get();
         loom::explore();
-        let second = scene.rescue(0, Some(1));
-        let injected = scene.spawn(async {});
-        join(injected);
-        go_too.unpark();
-        join(join(spawns_and_blocks));
-        go.unpark();
-        join(blocks);
+        let second = scene.rescue(within, Some(1));
+        stuck.come_back();
+        drop(never_back);
         scene.unmark_all();
-        scene.end_somehow([worker, first, second]);
+        scene.homes.retire_from(0);
+        scene.end_before([second], []);
     });
 }
 
@@ -173,18 +177,10 @@ fn loom_rescuer_stalls_and_is_adopted_from() {
 fn loom_relief_against_park() {
     model(2, || {
         let mut scene = Scene::new(2);
-        let stuck = scene.work(0);
-        let homes = StdArc::clone(&scene.homes);
-        let (begun, go) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
-        let (begins, waits) = (begun.clone(), go.clone());
-        let blocks = scene.spawn(async move {
-            let behind = spawn(&*homes, async move { waits.unpark() }, Location::caller());
-            begins.unpark();
-            // It ends only if somebody else runs the one behind it.
-            go.park();
-            behind
-        });
-        begun.park();
+        scene.be_stuck_worker(0);
+        let ran = Arc::new(Parker::new());
+        let tells = ran.clone();
+        drop(scene.spawn(async move { tells.unpark() }));
         loom::explore();
         let relieves = scene.work(1);
         scene.homes.shards.mark(0, true);
@@ -192,30 +188,25 @@ fn loom_relief_against_park() {
         while !scene.homes.shards.call_for_relief() {
             thread::yield_now();
         }
-        join(join(blocks));
+        ran.park();
         scene.unmark_all();
-        scene.end_somehow([stuck, relieves]);
+        scene.end_somehow([relieves]);
     });
 }
 
-/// All are told to end while somebody stands in for a worker that is stuck.
+/// All are told to end while somebody stands in for a worker, which comes back.
 #[test]
 fn loom_shutdown_during_rescue() {
-    model(1, || {
+    model(2, || {
         let mut scene = Scene::new(1);
-        let worker = scene.work(0);
-        let (blocks, go) = scene.block();
-        let rescuer = scene.rescue(0, None);
+        let (worker, within) = scene.worker_in_a_poll();
         loom::explore();
-        let homes = StdArc::clone(&scene.homes);
-        let spawns = thread::spawn(move || {
-            // It is run, or cancelled.
-            let task = spawn(&*homes, async {}, Location::caller());
-            let _ = task.wait(Duration::MAX);
-        });
-        go.unpark();
-        scene.end_before([worker, rescuer], [spawns]);
-        drop(blocks);
+        let rescuer = scene.rescue(within, None);
+        scene.homes.close();
+        scene.homes.shards.close();
+        scene.come_back(worker);
+        scene.unmark_all();
+        scene.end_before([rescuer], []);
     });
 }
 
@@ -225,11 +216,17 @@ fn loom_report_against_task_end() {
     model(2, || {
         let mut scene = Scene::new(1);
         let worker = scene.work(0);
-        let (blocks, go) = scene.block();
-        let (id, word) = (blocks.id(), scene.word(0));
+        let (begun, go) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
+        let (begins, waits) = (begun.clone(), go.clone());
+        let task = scene.spawn(async move {
+            begins.unpark();
+            waits.park();
+        });
+        begun.park();
+        let (id, word) = (task.id(), scene.homes.shards.seat(0).running.get());
         loom::explore();
         go.unpark();
-        drop(blocks);
+        drop(task);
         let found = scene.homes.find(&|task| word.begun().is_ok_and(|end| end.is_of(task)));
         assert!(found.is_none_or(|found| found.info.id == id));
         scene.end_somehow([worker]);

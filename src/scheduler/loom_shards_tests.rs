@@ -61,7 +61,13 @@ impl Scene {
 
     /// Starts a worker, which ends after [`close`](Shards::close).
     pub(super) fn work(&mut self, index: usize) -> thread::JoinHandle<()> {
-        let start = Start {
+        let start = self.start(index);
+        thread::spawn(move || worker::work(start))
+    }
+
+    /// What a worker gets along.
+    pub(super) fn start(&mut self, index: usize) -> Start {
+        Start {
             thread: self.threads[index].take().unwrap(),
             shards: StdArc::clone(&self.homes.shards),
             index,
@@ -71,8 +77,7 @@ impl Scene {
             executor: StdArc::new(NoExecutor),
             hooks: HookSet::default(),
             seed: 7,
-        };
-        thread::spawn(move || worker::work(start))
+        }
     }
 
     pub(super) fn outside(&self) -> Outside {

@@ -35,39 +35,47 @@ pub(super) struct Start {
 
 /// The life of a rescuer's thread, which begins with a duty.
 pub(super) fn rescue(start: Start, duty: Duty) {
-    let Start { thread, shards, index, outside, executor, hooks, seed, keep_alive } = start;
-    thread.begin();
-    let number = shards.each().len() + index;
-    context::work_for(outside.driver.runtime(), number);
-    shards.rescuers.seat(index).sit_down();
+    let keep_alive = start.keep_alive;
+    let mut rescuer = Rescuer::sit_down(start);
     let parker = Arc::new(Parker::new());
-    let runner = Runner::new(Arc::clone(&shards), number, hooks, seed);
-    let mut rescuer = Rescuer { runner, index, shard: duty.shard, outside, executor };
+    let number = rescuer.runner.number;
     rescuer.runner.tell(|hooks| hooks.on_worker_start(number));
     let mut duty = Some(duty);
     while let Some(present) = duty {
         rescuer.stand_in(present);
-        duty = shards.rescuers.wait(index, &parker, keep_alive);
+        duty = rescuer.runner.shards.rescuers.wait(rescuer.index, &parker, keep_alive);
     }
     rescuer.runner.tell(|hooks| hooks.on_worker_stop(number));
-    drop(rescuer);
-    shards.rescuers.seat(index).stand_up();
-    shards.rescuers.dismiss(index);
+    rescuer.stand_up();
 }
 
 struct Rescuer {
     runner: Runner,
     index: usize,
-    /// The worker that it stands in for.
-    shard: usize,
     outside: Outside,
     executor: Arc<dyn DefaultExecutor>,
 }
 
 impl Rescuer {
+    fn sit_down(start: Start) -> Self {
+        let Start { thread, shards, index, outside, executor, hooks, seed, keep_alive: _ } = start;
+        thread.begin();
+        let number = shards.each().len() + index;
+        context::work_for(outside.driver.runtime(), number);
+        shards.rescuers.seat(index).sit_down();
+        let runner = Runner::new(shards, number, hooks, seed);
+        Self { runner, index, outside, executor }
+    }
+
+    fn stand_up(self) {
+        let (shards, index) = (Arc::clone(&self.runner.shards), self.index);
+        drop(self);
+        shards.rescuers.seat(index).stand_up();
+        shards.rescuers.dismiss(index);
+    }
+
     /// Stands in for a worker, for as long as it is needed.
     fn stand_in(&mut self, duty: Duty) {
-        self.shard = duty.shard;
         let shards = Arc::clone(&self.runner.shards);
         let is_stuck = || shards.seat(duty.stuck).running.get() == duty.within;
         let shard = &shards.each()[duty.shard];
@@ -88,7 +96,6 @@ impl Rescuer {
         self.run(shard);
         self.let_go(shard);
         drop(entered);
-        shards.rescuers.end(self.index);
     }
 
     fn run(&mut self, shard: &Shard) {
@@ -196,5 +203,34 @@ impl Rescuer {
         // A notice that was taken here may have been of something that only the worker can take.
         shard.driver.unpark();
         self.runner.seat().counters.present.forget();
+        self.runner.shards.rescuers.end(self.index);
+    }
+}
+
+/// For a model: a rescuer on the present thread, which is in the middle of something.
+#[cfg(all(test, loom))]
+pub(super) struct InAPoll(Rescuer, usize);
+
+#[cfg(all(test, loom))]
+impl InAPoll {
+    /// The adopter of `shard`, who does `f` there, and goes on with what it is in.
+    pub(super) fn new(start: Start, shard: usize, f: impl FnOnce()) -> Self {
+        let rescuer = Rescuer::sit_down(start);
+        let shards = &rescuer.runner.shards;
+        assert!(shards.each()[shard].adopter.adopt(None, rescuer.runner.number));
+        shards.rescuers.begin(rescuer.index, shard);
+        rescuer.runner.seat().running.enter_beside(super::seat::Beside::Wakers, 1);
+        f();
+        Self(rescuer, shard)
+    }
+
+    /// It comes back from that, and ends when it is done.
+    pub(super) fn come_back(self) {
+        let Self(mut rescuer, shard) = self;
+        let shards = Arc::clone(&rescuer.runner.shards);
+        rescuer.runner.seat().running.leave(0);
+        rescuer.run(&shards.each()[shard]);
+        rescuer.let_go(&shards.each()[shard]);
+        rescuer.stand_up();
     }
 }

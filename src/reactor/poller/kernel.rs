@@ -5,6 +5,9 @@ use mio::{Events, Registry, Token};
 use std::io;
 use std::time::Duration;
 
+/// One registration serves for all events of a descriptor.
+pub(in crate::reactor) const REARMS: bool = false;
+
 /// The half of a reactor that only the thread that turns the driver touches.
 #[derive(Debug)]
 pub(crate) struct Poller {

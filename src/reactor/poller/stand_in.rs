@@ -7,6 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(in crate::reactor) const REARMS: bool = false;
+
 /// Timeouts up to this are taken to be over at once; longer ones never end.
 const SOON: Duration = Duration::from_secs(60);
 

@@ -1,13 +1,13 @@
 //! Which registration an event is for.
 
-use super::poller::{self, Alarm, EVENTS, Poller};
+use super::poller::{self, Alarm, EVENTS, Poller, Registry};
 use super::readiness::News;
 use super::registration::Registration;
 use super::{Forked, NoReactor};
 use crate::primitives::{Generation, Mutex, unique_id};
 use crate::util::WakeList;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Token};
 use slab::Slab;
 use std::io;
 use std::num::NonZeroU64;

@@ -2,7 +2,7 @@
 
 use super::readiness::News;
 use super::*;
-use crate::primitives::{AtomicUsize, Ordering};
+use crate::primitives::{AtomicBool, AtomicUsize, Ordering};
 use crate::util::WakeList;
 use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WATCHDOG: Duration = Duration::from_secs(20);
 
@@ -462,5 +462,32 @@ fn each_ring_is_answered_while_others_watch_and_cease() {
         assert_eq!(answers.recv_timeout(WATCHDOG), Ok(ring), "nobody has heard it");
     }
     others.into_iter().for_each(|other| other.join().unwrap());
+    sleeper.join().unwrap();
+}
+
+/// Nor do they put off its end.
+#[test]
+fn a_wait_ends_in_its_time_while_others_watch_and_cease() {
+    const TIME: Duration = Duration::from_millis(50);
+    let (reactor, mut poller, _alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let sleeper = thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let end = Instant::now() + TIME;
+            while let Some(left) = end.checked_duration_since(Instant::now()) {
+                poller.wait(Some(left)).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        }
+    });
+    let (end, _far) = pair();
+    let start = Instant::now();
+    while !over.load(Ordering::Relaxed) {
+        assert!(start.elapsed() < WATCHDOG, "it begins anew each time");
+        assert!(end.wait_at(&reactor).is_pending());
+        thread::sleep(TIME / 10);
+        end.registration.unbind(end.stream.as_fd());
+    }
     sleeper.join().unwrap();
 }

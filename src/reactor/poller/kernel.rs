@@ -1,9 +1,11 @@
 //! Over epoll or kqueue.
 
 use super::EVENTS;
-use mio::{Events, Registry, Token};
+use mio::{Events, Token};
 use std::io;
 use std::time::Duration;
+
+pub(in crate::reactor) use mio::Registry;
 
 /// One registration serves for all events of a descriptor.
 pub(in crate::reactor) const REARMS: bool = false;

@@ -29,13 +29,13 @@ mod kernel;
 mod stand_in;
 
 #[cfg(not(loom))]
-pub(super) use kernel::REARMS;
-#[cfg(not(loom))]
 pub(crate) use kernel::{Alarm, Poller};
-#[cfg(loom)]
-pub(super) use stand_in::REARMS;
+#[cfg(not(loom))]
+pub(super) use kernel::{REARMS, Registry};
 #[cfg(loom)]
 pub(crate) use stand_in::{Alarm, Poller};
+#[cfg(loom)]
+pub(super) use stand_in::{REARMS, Registry};
 
 /// Events taken from the kernel in one turn; more wait for the next.
 pub(super) const EVENTS: usize = 1024;

@@ -2,10 +2,12 @@
 
 use super::EVENTS;
 use loom::sync::{Condvar, Mutex};
-use mio::{Events, Registry, Token};
+use mio::{Events, Token};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(in crate::reactor) use mio::Registry;
 
 pub(in crate::reactor) const REARMS: bool = false;
 

@@ -1,13 +1,13 @@
 //! Which registration an event is for.
 
-use super::poller::{Alarm, EVENTS, Poller};
+use super::poller::{self, Alarm, EVENTS, Poller, Registry};
 use super::readiness::News;
 use super::registration::Registration;
 use super::{Forked, NoReactor};
 use crate::primitives::{Generation, Mutex, unique_id};
 use crate::util::WakeList;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Token};
 use slab::Slab;
 use std::io;
 use std::num::NonZeroU64;
@@ -79,7 +79,7 @@ impl Reactor {
     ///
     /// mio's `poll(2)` back end, which stands in for systems without `epoll` or `kqueue`, tells an
     /// event once and then watches no more until it is asked to again.
-    pub(super) const REARMS: bool = cfg!(mio_unsupported_force_poll_poll);
+    pub(super) const REARMS: bool = poller::REARMS;
 
     /// A reactor of the runtime with this number, its poller, and the alarm that ends its sleep.
     pub(crate) fn new(runtime: NonZeroU64) -> io::Result<(Arc<Self>, Poller, Alarm)> {

@@ -2,15 +2,18 @@
 
 use super::readiness::News;
 use super::*;
-use crate::primitives::{AtomicUsize, Ordering};
+use crate::primitives::{AtomicBool, AtomicUsize, Ordering};
 use crate::util::WakeList;
 use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const WATCHDOG: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 struct Counter(AtomicUsize);
@@ -110,6 +113,22 @@ impl End {
         let mut cx = Context::from_waker(waker);
         let current = on.map(|on| &on.reactor);
         self.registration.poll_wait(self.stream.as_fd(), direction, current, key, &mut cx)
+    }
+
+    /// Waits to read, told to nobody.
+    fn wait_at(&self, reactor: &Arc<Reactor>) -> Poll<io::Result<()>> {
+        while let Some(seen) = self.registration.look(Direction::Read) {
+            self.registration.disprove(Direction::Read, seen);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let key = &mut WaitKey::Poll;
+        self.registration.poll_wait(
+            self.stream.as_fd(),
+            Direction::Read,
+            Some(reactor),
+            key,
+            &mut cx,
+        )
     }
 
     fn wait_for_hangup(&self, on: &Turned, waker: &Waker) -> Poll<io::Result<()>> {
@@ -370,4 +389,105 @@ fn a_descriptor_follows_whoever_waits_for_it_again_and_again() {
     assert_eq!((first.turn(), second.turn()), (0, 1), "it has moved");
     assert!(counter.count() >= 3);
     registration.unbind(socket.as_fd());
+}
+
+#[test]
+fn a_wait_takes_all_that_has_rung_and_needs_nobody_who_could_ring() {
+    let (_reactor, mut poller, alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+    for _ in 0..2 {
+        // More than a pipe holds.
+        (0..100_000).for_each(|_| alarm.ring().unwrap());
+        poller.wait(None).unwrap();
+        assert_eq!(poller.events().iter().count(), 1);
+        poller.wait(Some(Duration::ZERO)).unwrap();
+        assert!(poller.events().is_empty());
+    }
+    drop(alarm);
+    poller.wait(Some(Duration::ZERO)).unwrap();
+    assert!(poller.events().is_empty(), "its end is no event");
+}
+
+#[test]
+fn nobody_need_be_there_to_hear_a_ring() {
+    let (reactor, poller, alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+    drop((reactor, poller));
+    alarm.ring().unwrap();
+}
+
+/// Who watches a descriptor, asks for it again or ceases to while another thread sleeps in the kernel
+/// takes no ring away from that.
+#[test]
+fn each_ring_is_answered_while_others_watch_and_cease() {
+    const RINGS: usize = 10_000;
+    const OTHERS: usize = 3;
+    let (reactor, mut poller, alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (answer, answers) = mpsc::channel();
+    let sleeper = thread::spawn({
+        let asked = Arc::clone(&asked);
+        move || {
+            let mut seen = 0;
+            while seen < RINGS {
+                poller.wait(None).unwrap();
+                let now = asked.load(Ordering::Acquire);
+                if now > seen {
+                    seen = now;
+                    answer.send(seen).unwrap();
+                }
+            }
+        }
+    });
+    // One step of each other for one ring, or what a ring lost would be made up for by the next step.
+    let round = Arc::new(Barrier::new(OTHERS + 1));
+    let others: Vec<_> = (0..OTHERS)
+        .map(|first| {
+            let (reactor, round) = (Arc::clone(&reactor), Arc::clone(&round));
+            let (end, far) = pair();
+            thread::spawn(move || {
+                let _far = far;
+                for step in first..first + RINGS {
+                    round.wait();
+                    match step % 3 {
+                        2 => end.registration.unbind(end.stream.as_fd()),
+                        _ => assert!(end.wait_at(&reactor).is_pending()),
+                    }
+                }
+            })
+        })
+        .collect();
+    for ring in 1..=RINGS {
+        round.wait();
+        asked.store(ring, Ordering::Release);
+        alarm.ring().unwrap();
+        assert_eq!(answers.recv_timeout(WATCHDOG), Ok(ring), "nobody has heard it");
+    }
+    others.into_iter().for_each(|other| other.join().unwrap());
+    sleeper.join().unwrap();
+}
+
+/// Nor do they put off its end.
+#[test]
+fn a_wait_ends_in_its_time_while_others_watch_and_cease() {
+    const TIME: Duration = Duration::from_millis(50);
+    let (reactor, mut poller, _alarm) = Reactor::new(NonZeroU64::MIN).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let sleeper = thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let end = Instant::now() + TIME;
+            while let Some(left) = end.checked_duration_since(Instant::now()) {
+                poller.wait(Some(left)).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        }
+    });
+    let (end, _far) = pair();
+    let start = Instant::now();
+    while !over.load(Ordering::Relaxed) {
+        assert!(start.elapsed() < WATCHDOG, "it begins anew each time");
+        assert!(end.wait_at(&reactor).is_pending());
+        thread::sleep(TIME / 10);
+        end.registration.unbind(end.stream.as_fd());
+    }
+    sleeper.join().unwrap();
 }

@@ -252,9 +252,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the system has no descriptors left, of which each worker needs three (four with timers finer
-    /// than 1 ms), or no threads. If a setting is out of its bounds, or asks for what the system does
-    /// not have.
+    /// If the system has no descriptors left, of which each worker needs three on Linux (four with timers
+    /// finer than 1 ms) and two to four elsewhere, or no threads. If a setting is out of its bounds, or
+    /// asks for what the system does not have.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
         offload::check_name(&self.thread_name).map_err(|bad| BuildError(Why::Setting(bad)))?;

@@ -38,7 +38,7 @@ pub use clock::Instant;
 pub(crate) use timers::{Timer, TimerPoll};
 pub(crate) use virtual_time::{Advance, VirtualTime};
 
-use crate::primitives::{AtomicBool, Mutex, MutexGuard, Ordering, ThreadKey};
+use crate::primitives::{AtomicBool, Ordering, ThreadKey, TryMutex, TryMutexGuard};
 use crate::reactor::{Alarm, Dispatched, Forked, Poller, Reactor};
 use crate::util::{SharedRng, WakeList};
 use kernel_timer::KernelTimer;
@@ -54,7 +54,7 @@ use unpark::Unpark;
 #[derive(Debug)]
 pub(crate) struct Driver {
     runtime: NonZeroU64,
-    poller: Mutex<Sleeper>,
+    poller: TryMutex<Sleeper>,
     /// The thread whose driver it is wants `poller` back, in which somebody else sleeps.
     reclaimed: AtomicBool,
     reactor: Arc<Reactor>,
@@ -160,7 +160,7 @@ impl Driver {
             KernelTimers::Unused => None,
             KernelTimers::ForHosts | KernelTimers::Always => Some(KernelTimer::new(&reactor)?),
         };
-        let poller = Mutex::new(Sleeper { poller, kernel_timer });
+        let poller = TryMutex::new(Sleeper { poller, kernel_timer });
         let unpark = Unpark::new();
         let random = SharedRng::new(some_seed(runtime));
         let reclaimed = AtomicBool::new(false);
@@ -268,7 +268,7 @@ impl Driver {
 
     /// Gets the poller back from a guest, who comes out of its sleep for that.
     #[cold]
-    fn reclaim(&self) -> MutexGuard<'_, Sleeper> {
+    fn reclaim(&self) -> TryMutexGuard<'_, Sleeper> {
         self.reclaimed.store(true, Ordering::Release);
         self.ring();
         let sleeper = self.poller.lock();
@@ -280,7 +280,7 @@ impl Driver {
     #[inline(always)]
     fn turn_with(
         &self,
-        mut sleeper: MutexGuard<'_, Sleeper>,
+        mut sleeper: TryMutexGuard<'_, Sleeper>,
         sleeps: Option<Instant>,
         wakes: &mut WakeList,
     ) -> io::Result<Turned> {
@@ -308,7 +308,7 @@ impl Driver {
     /// A turn that may sleep, for a clock that jumps.
     fn turn_in_virtual_time(
         &self,
-        mut sleeper: MutexGuard<'_, Sleeper>,
+        mut sleeper: TryMutexGuard<'_, Sleeper>,
         time: &VirtualTime,
         wakes: &mut WakeList,
     ) -> io::Result<Turned> {

@@ -9,6 +9,8 @@ pub(crate) use loom::sync::atomic::{
 pub(crate) use loom::sync::{Arc, MutexGuard};
 pub(crate) use loom::thread;
 
+use std::ops::{Deref, DerefMut};
+
 /// A mutual exclusion lock without poison.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -21,9 +23,71 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("a model panicked while it held a lock")
     }
+}
 
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok()
+/// A lock that some wait for, and some only try.
+///
+/// Whoever is about to try loom's own lock when another takes it waits for that one to leave it, who may
+/// never do so. Here nobody who tries waits for more than a word.
+#[derive(Debug)]
+pub(crate) struct TryMutex<T> {
+    held: loom::sync::Mutex<bool>,
+    left: loom::sync::Condvar,
+    /// Locked by who holds the other only.
+    value: Mutex<T>,
+}
+
+impl<T> TryMutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let (held, left) = (loom::sync::Mutex::new(false), loom::sync::Condvar::new());
+        Self { held, left, value: Mutex::new(value) }
+    }
+
+    pub(crate) fn lock(&self) -> TryMutexGuard<'_, T> {
+        let mut held = self.held.lock().expect("a model panicked while it held a lock");
+        while *held {
+            held = self.left.wait(held).expect("a model panicked while it held a lock");
+        }
+        *held = true;
+        drop(held);
+        TryMutexGuard { lock: self, value: Some(self.value.lock()) }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<TryMutexGuard<'_, T>> {
+        let mut held = self.held.lock().expect("a model panicked while it held a lock");
+        if std::mem::replace(&mut *held, true) {
+            return None;
+        }
+        drop(held);
+        Some(TryMutexGuard { lock: self, value: Some(self.value.lock()) })
+    }
+}
+
+pub(crate) struct TryMutexGuard<'a, T> {
+    lock: &'a TryMutex<T>,
+    /// There until the drop.
+    value: Option<MutexGuard<'a, T>>,
+}
+
+impl<T> Deref for TryMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("there until the drop")
+    }
+}
+
+impl<T> DerefMut for TryMutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("there until the drop")
+    }
+}
+
+impl<T> Drop for TryMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.value = None;
+        *self.lock.held.lock().expect("a model panicked while it held a lock") = false;
+        self.lock.left.notify_one();
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! - [`Mutex`] has no poison: user code never runs under a lock of ours, so a panic cannot leave
 //!   one half-done.
+//! - [`TryMutex`] is one that can be tried.
 //! - [`UnsafeCell`] is reached through `with` and `with_mut`, so that loom can tell overlapping
 //!   uses apart.
 //! - [`Parker`] is where a thread sleeps that waits for no descriptor.

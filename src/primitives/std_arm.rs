@@ -77,10 +77,27 @@ impl<T: ?Sized> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A lock that some wait for, and some only try; without poison, too.
+#[derive(Debug)]
+pub(crate) struct TryMutex<T>(Mutex<T>);
+
+pub(crate) type TryMutexGuard<'a, T> = MutexGuard<'a, T>;
+
+impl<T> TryMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
 
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.0.try_lock() {
+    pub(crate) fn lock(&self) -> TryMutexGuard<'_, T> {
+        self.0.lock()
+    }
+
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<TryMutexGuard<'_, T>> {
+        match self.0.0.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,

@@ -110,7 +110,9 @@ fn loom_notice_against_return() {
         let (worker, within) = scene.worker_in_a_poll();
         let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
         let leaves = thread::spawn(move || {
-            drop(spawn_pinned(&*homes, 0, || last, Location::caller()).unwrap_or_else(|_| panic!()));
+            drop(
+                spawn_pinned(&*homes, 0, || last, Location::caller()).unwrap_or_else(|_| panic!()),
+            );
         });
         leaves.join().unwrap();
         loom::explore();
@@ -124,7 +126,7 @@ fn loom_notice_against_return() {
 /// The worker comes back, finds nothing, and sleeps in its driver, as the one that stood in leaves it.
 #[test]
 fn loom_reclaim_against_sleep() {
-    model(2, || {
+    model(1, || {
         let mut scene = Scene::new(1);
         let (worker, within) = scene.worker_in_a_poll();
         let rescuer = scene.rescue(within, None);

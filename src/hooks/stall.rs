@@ -45,6 +45,8 @@ pub enum Within {
     /// Wakers that were called as events came: those of other runtimes, or of futures that were polled
     /// by no task.
     Wakers,
+    /// The future of a `block_on`, or what that polls; of a [`LocalRuntime`](crate::LocalRuntime).
+    Root,
 }
 
 /// What a thread did while it was stuck.
@@ -67,6 +69,7 @@ impl fmt::Display for Within {
             Self::Poll => "a poll",
             Self::Hook => "a hook",
             Self::Wakers => "wakers",
+            Self::Root => "the future of a block_on",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How a runtime is put together.
 
-use super::error::{BuildError, Why, check_resolution};
+use super::error::{BuildError, Why, check_resolution, check_stall_time};
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
 use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
@@ -9,6 +9,7 @@ use crate::offload::{self, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
 use crate::scheduler::seeded::Seeded;
+use crate::scheduler::sentry::Stalls;
 use crate::util::Choices;
 use std::any::Any;
 use std::fmt;
@@ -36,6 +37,8 @@ pub struct LocalBuilder {
     timer_resolution: Duration,
     timer_fd: bool,
     seed: Option<u64>,
+    watch_stalls: bool,
+    report_stall_after: Duration,
     /// For a runtime that says when it is stuck, after how long and how many polls.
     ends_when_stuck: Option<(Duration, u64)>,
     /// What the order of a deterministic runtime follows, if not its seed.
@@ -51,6 +54,8 @@ impl Default for LocalBuilder {
             timer_resolution: TIMER_RESOLUTION,
             timer_fd: false,
             seed: None,
+            watch_stalls: false,
+            report_stall_after: Stalls::default().report_after,
             ends_when_stuck: None,
             choices: None,
         }
@@ -223,6 +228,52 @@ impl LocalBuilder {
         self
     }
 
+    /// Whether a thread of the runtime's own tells when this thread does not return from a poll; by default
+    /// none does.
+    ///
+    /// It tells [`Hooks::on_stall`](crate::hooks::Hooks::on_stall), and warns by the `tracing` crate where
+    /// that feature is on. That is all it does: tasks of this runtime cannot go elsewhere. The future of
+    /// [`block_on`](LocalRuntime::block_on) is watched, too.
+    ///
+    /// It costs a thread, which looks every 5 ms while the loop runs, every millisecond for 10 s after it
+    /// has seen a stall, and not at all while the loop sleeps or the host has the thread; and a few
+    /// nanoseconds for each poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mainspring::hooks::{Hooks, Stall};
+    /// use std::sync::{Arc, Mutex, mpsc};
+    ///
+    /// struct Tells(mpsc::Sender<String>);
+    ///
+    /// impl Hooks for Tells {
+    ///     fn on_stall(&self, stall: &Stall) {
+    ///         self.0.send(stall.to_string()).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let rt = mainspring::LocalRuntime::builder()
+    ///     .hooks(Arc::new(Tells(tell)))
+    ///     .watch_stalls(true)
+    ///     .build()?;
+    /// let task = rt.spawn_local(async move { told.recv().unwrap() }); // never do that
+    /// println!("{}", rt.block_on(task)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch_stalls(mut self, watches: bool) -> Self {
+        self.watch_stalls = watches;
+        self
+    }
+
+    /// After how long in one poll that is told, once for each such poll, if
+    /// [`watch_stalls`](Self::watch_stalls) says so: from 2 ms to 1 h, by default 50 ms.
+    pub fn report_stall_after(mut self, time: Duration) -> Self {
+        self.report_stall_after = time;
+        self
+    }
+
     /// Makes `block_on` of a deterministic runtime panic where it finds that nothing can run, and
     /// nothing came from outside for `patience` of real time; or that there were so many polls while
     /// time stood still.
@@ -238,15 +289,19 @@ impl LocalBuilder {
         self
     }
 
-    /// Makes the runtime, for the present thread. It starts no other thread.
+    /// Makes the runtime, for the present thread. It starts no other thread, but for the one of
+    /// [`watch_stalls`](Self::watch_stalls).
     ///
     /// # Errors
     ///
     /// If the system has no descriptors left: a runtime needs two to four. If a setting is out of
-    /// its bounds, or asks for what the system does not have.
+    /// its bounds, or asks for what the system does not have, as a thread for
+    /// [`watch_stalls`](Self::watch_stalls).
     pub fn build(self) -> Result<LocalRuntime, BuildError> {
         let blocking = self.blocking.check().map_err(|bad| BuildError(Why::Setting(bad)))?;
         let resolution = check_resolution(self.timer_resolution)?;
+        let report_after = self.watch_stalls.then_some(self.report_stall_after);
+        check_stall_time("report_stall_after", self.report_stall_after)?;
         let kernel_timers = match self.timer_fd {
             _ if resolution < TIMER_RESOLUTION => KernelTimers::Always,
             true => KernelTimers::ForHosts,
@@ -275,6 +330,8 @@ impl LocalBuilder {
             let choices = self.choices.unwrap_or_else(|| Choices::drawn(seed));
             scheduler = scheduler.in_order_of(Seeded::new(choices, polls));
         }
+        let watched = scheduler.watched_by_sentry(report_after);
+        let scheduler = watched.map_err(|error| BuildError(Why::Thread(error)))?;
         let pool = pool.expect("the scheduler has asked for its executor");
         Ok(LocalRuntime::new(scheduler, pool))
     }
@@ -289,6 +346,8 @@ impl fmt::Debug for LocalBuilder {
             .field("timer_resolution", &self.timer_resolution)
             .field("timer_fd", &self.timer_fd)
             .field("deterministic", &self.seed)
+            .field("watch_stalls", &self.watch_stalls)
+            .field("report_stall_after", &self.report_stall_after)
             .finish()
     }
 }

@@ -46,14 +46,19 @@ const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
 /// Whether what is decided about stalls is within its bounds.
 pub(super) fn check_stalls(stalls: &Stalls) -> Result<(), BuildError> {
-    let times = [("stall_after", stalls.rescue_after), ("report_stall_after", stalls.report_after)];
-    let bad = |(_, time): &(_, Duration)| !(SHORTEST_STALL..=LONGEST_STALL).contains(time);
-    if let Some((name, time)) = times.into_iter().find(bad) {
-        return Err(BuildError(Why::StallTime(name, time)));
-    }
+    check_stall_time("stall_after", stalls.rescue_after)?;
+    check_stall_time("report_stall_after", stalls.report_after)?;
     match stalls.rescuers {
         0..=MOST_RESCUERS => Ok(()),
         more => Err(BuildError(Why::Rescuers(more))),
+    }
+}
+
+/// The same for one of its times.
+pub(super) fn check_stall_time(name: &'static str, time: Duration) -> Result<(), BuildError> {
+    match (SHORTEST_STALL..=LONGEST_STALL).contains(&time) {
+        true => Ok(()),
+        false => Err(BuildError(Why::StallTime(name, time))),
     }
 }
 
@@ -79,7 +84,7 @@ impl fmt::Display for BuildError {
             ),
             Why::Thread(error) => write!(
                 f,
-                "the system gave no thread for a worker ({error}): ask for fewer workers or \
+                "the system gave no thread for a worker or a sentry ({error}): ask for fewer workers or \
                  smaller stacks, or raise what it allows (memory, ulimit -u, pids.max)"
             ),
             Why::Workers(given) => {

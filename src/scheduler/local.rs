@@ -23,11 +23,13 @@
 use super::fairness::Fairness;
 use super::host::Stay;
 use super::local_shard::{KEEP, Left, LocalSpawn, Queue, Shard};
+use super::local_watch::Watching;
+use super::seat::Beside;
 use super::seeded::Seeded;
 use crate::context::{self, Current, DefaultExecutor, Outside, Runs};
 use crate::coop;
 use crate::driver::{Driver, Instant, Turn, Turned};
-use crate::hooks::{HookSet, PollOutcome, TaskKind};
+use crate::hooks::{HookSet, TaskKind};
 use crate::task::{Home, Ran, Root, Runnable, Schedule, Spawn};
 use crate::util::{Patience, WakeList};
 use std::cell::{Cell, RefCell};
@@ -38,7 +40,8 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// How often it looks at the most before it sleeps: for about 45 µs.
 const LOOKS: u32 = 1 << 12;
@@ -63,6 +66,9 @@ pub(crate) struct Local {
     pub(super) counted: Cell<Instant>,
     /// Since its last sleep it was given something by other threads.
     given: Cell<bool>,
+    /// Nobody is told of polls, and nobody watches.
+    is_plain: bool,
+    pub(super) watching: Option<Watching>,
 }
 
 /// What only the loop uses.
@@ -93,6 +99,7 @@ impl Local {
         executor: impl FnOnce(Outside, Arc<dyn Schedule>) -> Arc<dyn DefaultExecutor>,
     ) -> Self {
         let driver = Arc::new(driver);
+        let is_plain = hooks.is_empty();
         let home = Home::new_owned(Shard::new(Arc::clone(&driver)), hooks);
         let queues = Arc::new(LocalSpawn(Arc::clone(&home)));
         let spawn: Arc<dyn Spawn> = queues.clone();
@@ -111,7 +118,28 @@ impl Local {
         let state = RefCell::new(State { fairness, wakes, patience, seeded: None });
         let (watched, told_parked) = (Cell::new(false), Cell::new(false));
         let (spare, counted, given) = (Cell::default(), Cell::new(now), Cell::new(false));
-        Self { home, current, watched, told_parked, root, state, spare, counted, given }
+        Self {
+            home,
+            current,
+            watched,
+            told_parked,
+            root,
+            state,
+            spare,
+            counted,
+            given,
+            is_plain,
+            watching: None,
+        }
+    }
+
+    /// Has a sentry tell of what the thread does not return from for so long, if it is to.
+    pub(crate) fn watched_by_sentry(mut self, report_after: Option<Duration>) -> io::Result<Self> {
+        if let Some(after) = report_after {
+            self.watch(after)?;
+            self.is_plain = false;
+        }
+        Ok(self)
     }
 
     /// Leaves to `seeded` in which order tasks run and are woken.
@@ -151,7 +179,8 @@ impl Local {
         loop {
             let task = self.run_until_root(&mut state);
             let budget = coop::start();
-            let polled = self.root.poll(task, |cx| root.as_mut().poll(cx));
+            let mut poll = |cx: &mut Context<'_>| root.as_mut().poll(cx);
+            let polled = self.beside(Beside::Root, || self.root.poll(task, &mut poll));
             drop(budget);
             match polled {
                 (Poll::Ready(output), again) => {
@@ -233,31 +262,13 @@ impl Local {
     #[inline(always)]
     fn run(&self, task: Runnable) {
         self.home.counters.polls.add(1);
-        let hooks = self.home.hooks();
-        if hooks.is_empty() {
+        if self.is_plain {
             if let Ran::Again(task) = task.run() {
                 self.home.push(task);
             }
             return;
         }
         self.run_and_tell(task);
-    }
-
-    #[cold]
-    fn run_and_tell(&self, task: Runnable) {
-        let hooks = self.home.hooks();
-        let info = task.info();
-        hooks.call(|hooks| hooks.on_poll_start(&info));
-        let ran = task.run();
-        let outcome = match &ran {
-            Ran::Waits => PollOutcome::Pending,
-            Ran::Again(_) => PollOutcome::Yielded,
-            Ran::Done => PollOutcome::Done,
-        };
-        hooks.call(|hooks| hooks.on_poll_end(&info, outcome));
-        if let Ran::Again(task) = ran {
-            self.home.push(task);
-        }
     }
 
     /// Whether something is to be done that no event is needed for.
@@ -337,7 +348,7 @@ impl Local {
         }
         let hooks = self.home.hooks();
         self.give_back();
-        hooks.call(|hooks| hooks.on_park(WORKER));
+        self.beside(Beside::Hook, || hooks.call(|hooks| hooks.on_park(WORKER)));
         // The hook may have spawned or woken something.
         let how = if !hooks.is_empty() && self.has_work() {
             Turn::Look
@@ -382,7 +393,7 @@ impl Local {
             Turn::Look => self.saw(now),
             Turn::Sleep(_) => self.begin(now),
         }
-        state.wakes.wake_all();
+        self.beside(Beside::Wakers, || state.wakes.wake_all());
         self.take_inbox();
         match (&mut state.seeded, turn) {
             (None, Turn::Look) => state.fairness.looked(now),
@@ -411,6 +422,7 @@ impl Local {
     /// Ends all tasks and all waits; see the module's documentation.
     fn shut_down(&self) {
         let entered = context::enter(Rc::clone(&self.current));
+        self.is_here();
         self.set_running(true);
         self.home.close();
         let mut wakes = WakeList::new();
@@ -479,6 +491,9 @@ fn is_closure(task: &Runnable) -> bool {
 impl Drop for Local {
     fn drop(&mut self) {
         self.shut_down();
+        if self.current.driver.check_process().is_err() {
+            self.watching.iter_mut().for_each(Watching::forget_sentry);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use super::local::WORKER;
+use super::tally::Tally;
 use crate::context;
 use crate::driver::Driver;
 use crate::hooks::{Metrics, TaskId};
@@ -22,6 +23,7 @@ pub(crate) struct Shard {
     own: ThreadBound<Queue>,
     pub(super) inbox: Mutex<Inbox>,
     pub(super) counters: Counters,
+    pub(super) tally: Tally,
     /// How long the own queue was when the thread last said so, for others.
     depth: AtomicUsize,
 }
@@ -92,7 +94,8 @@ impl Shard {
     pub(super) fn new(driver: Arc<Driver>) -> Self {
         let own = ThreadBound::new(Queue::default());
         let (inbox, counters) = (Mutex::new(Inbox::default()), Counters::default());
-        Self { driver, own, inbox, counters, depth: AtomicUsize::new(0) }
+        let (tally, depth) = (Tally::default(), AtomicUsize::new(0));
+        Self { driver, own, inbox, counters, tally, depth }
     }
 
     /// Something was queued by the thread itself while the loop does not run.
@@ -184,6 +187,10 @@ impl Spawn for LocalSpawn {
         self.0.find(wanted)
     }
 
+    fn staying(&self, _: usize) -> usize {
+        self.0.live_tasks()
+    }
+
     fn measure(&self, metrics: &mut Metrics) {
         let shard = &self.0;
         metrics.workers.push(shard.counters.read(shard.depth()));
@@ -192,6 +199,7 @@ impl Spawn for LocalSpawn {
         let waiting = shard.driver.count();
         metrics.timers += waiting.timers;
         metrics.registrations += waiting.registrations;
+        shard.tally.measure(metrics);
     }
 }
 

@@ -21,12 +21,14 @@ impl Local {
     pub(super) fn begin(&self, now: Instant) {
         self.counted.set(now);
         self.saw(now);
+        self.is_here();
     }
 
     /// The loop will not look at the clock for a while.
     pub(super) fn stop(&self) {
         self.home.counters.present.forget();
         self.home.say_depth();
+        self.is_away();
     }
 }
 

@@ -10,6 +10,7 @@ mod keeps;
 pub(crate) mod local;
 mod local_shard;
 mod local_time;
+mod local_watch;
 #[cfg(test)]
 mod no_executor;
 mod relief;
@@ -17,6 +18,7 @@ mod reports;
 mod rescuer;
 mod rescuers;
 mod root;
+mod rounds;
 mod runner;
 mod seat;
 pub(crate) mod seeded;

@@ -2,7 +2,6 @@
 
 use super::seat::Beside;
 use super::sentry::Report;
-use super::shards::Homes;
 use crate::hooks::{HookSet, Stall, Within};
 use crate::primitives::thread;
 use crate::task::Spawn;
@@ -19,15 +18,15 @@ pub(super) type Guard = Box<dyn Any + Send>;
 
 /// See the module's documentation.
 pub(super) struct Reports {
-    homes: Arc<Homes>,
+    tasks: Arc<dyn Spawn>,
     hooks: HookSet,
     thread_name: String,
     to_thread: Option<SyncSender<Report>>,
 }
 
 impl Reports {
-    pub(super) fn new(homes: Arc<Homes>, hooks: HookSet, thread_name: String) -> Self {
-        Self { homes, hooks, thread_name, to_thread: None }
+    pub(super) fn new(tasks: Arc<dyn Spawn>, hooks: HookSet, thread_name: String) -> Self {
+        Self { tasks, hooks, thread_name, to_thread: None }
     }
 
     /// Tells of a stall, if anybody listens; the thread that does begins with the first.
@@ -47,19 +46,19 @@ impl Reports {
 
     fn start(&self, guard: Guard) -> io::Result<SyncSender<Report>> {
         let (to_thread, reports) = sync_channel(WAITING);
-        let (homes, hooks) = (Arc::clone(&self.homes), self.hooks.clone());
+        let (tasks, hooks) = (Arc::clone(&self.tasks), self.hooks.clone());
         let builder = thread::Builder::new().name(self.thread_name.clone());
         let _detached = builder.spawn(move || {
             let _guard = guard;
-            tell_all(&reports, &homes, &hooks);
+            tell_all(&reports, &*tasks, &hooks);
         })?;
         Ok(to_thread)
     }
 }
 
-fn tell_all(reports: &Receiver<Report>, homes: &Homes, hooks: &HookSet) {
+fn tell_all(reports: &Receiver<Report>, tasks: &dyn Spawn, hooks: &HookSet) {
     while let Ok(report) = reports.recv() {
-        let stall = stall(&report, homes);
+        let stall = stall(&report, tasks);
         #[cfg(feature = "tracing")]
         super::trace::warn(&stall);
         hooks.call(|hooks| hooks.on_stall(&stall));
@@ -67,14 +66,15 @@ fn tell_all(reports: &Receiver<Report>, homes: &Homes, hooks: &HookSet) {
 }
 
 /// Looks up what the sentry does not know.
-fn stall(report: &Report, homes: &Homes) -> Stall {
+fn stall(report: &Report, tasks: &dyn Spawn) -> Stall {
     let Report { seat, within, elapsed, kind } = *report;
     let (found, within) = match within.begun() {
-        Ok(task) => (homes.find(&|id| task.is_of(id)), Within::Poll),
+        Ok(task) => (tasks.find(&|id| task.is_of(id)), Within::Poll),
         Err(Beside::Hook) => (None, Within::Hook),
         Err(Beside::Wakers) => (None, Within::Wakers),
+        Err(Beside::Root) => (None, Within::Root),
     };
-    let pinned_tasks = homes.pinned.get(seat).map_or(0, |home| home.live_tasks());
+    let pinned_tasks = tasks.staying(seat);
     let (task, doing) = found.map_or((None, None), |found| (Some(found.info), found.doing));
     let doing = doing.and_then(|doing| doing.tell());
     Stall { task, within, doing, worker: seat, elapsed, kind, pinned_tasks }

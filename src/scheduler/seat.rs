@@ -281,7 +281,7 @@ impl Own {
 ///
 /// `id:40 | polls:24`; the id is one that no task has for what is done between polls, and the whole is 0
 /// while the thread does nothing of others. Written by that thread only.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Running(AtomicU64);
 
 const POLLS: u32 = 24;
@@ -293,10 +293,12 @@ pub(super) enum Beside {
     Hook = 1,
     /// It calls wakers, or drops them.
     Wakers = 2,
+    /// It polls the future of a `block_on`.
+    Root = 3,
 }
 
 /// Below this there are no numbers of tasks: they come in blocks, of which the first is not given out.
-const FIRST_TASK: u64 = 3;
+const FIRST_TASK: u64 = 4;
 
 /// What [`Running`] said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +315,7 @@ impl Word {
     pub(super) fn begun(self) -> Result<TaskEnd, Beside> {
         match self.0 >> POLLS {
             1 => Err(Beside::Hook),
+            3 => Err(Beside::Root),
             // A task's number that ends in this comes once in 2⁴⁰.
             id if id < FIRST_TASK => Err(Beside::Wakers),
             id => Ok(TaskEnd(id)),

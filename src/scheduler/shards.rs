@@ -179,6 +179,7 @@ impl Shards {
     }
 
     /// Whether this worker is in the middle of something that takes long.
+    #[cfg(feature = "http")]
     pub(super) fn is_stuck(&self, worker: usize) -> bool {
         self.each.get(worker).is_some_and(|shard| shard.is_stuck())
     }
@@ -409,6 +410,11 @@ impl Spawn for Homes {
         self.of_shards.len()
     }
 
+    fn staying(&self, shard: usize) -> usize {
+        self.pinned.get(shard).map_or(0, |home| home.live_tasks())
+    }
+
+    #[cfg(feature = "http")]
     fn is_stuck(&self, shard: usize) -> bool {
         self.shards.is_stuck(shard)
     }

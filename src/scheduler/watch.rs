@@ -6,7 +6,7 @@
 //! comes to [`STARVED`] times what is reported.
 
 use super::seat::Word;
-use super::spent::Spent;
+use super::spent::{Looker, Spent};
 use crate::hooks::StallKind;
 use std::time::Duration;
 
@@ -24,28 +24,42 @@ pub(super) struct Watch {
     reported: bool,
     /// What counted when somebody was last sent to help.
     helped: Option<Duration>,
+    /// Opened when the thread was first seen to be stuck.
+    looker: Option<Looker>,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
         let (elapsed, spent) = (Duration::ZERO, Spent::default());
-        Self { within: Word::NOTHING, elapsed, spent, reported: false, helped: None }
+        let (within, reported, helped, looker) = (Word::NOTHING, false, None, None);
+        Self { within, elapsed, spent, reported, helped, looker }
     }
 
-    /// The thread is within `word`, so long after the last look; `None` if that does not count, as the
-    /// sentry itself came late. Whether it has been in it since then.
-    pub(super) fn see(&mut self, word: Word, step: Option<Duration>) -> bool {
+    /// The `thread` of that number is within `word`, so long after the last look; `None` if that does not
+    /// count, as the sentry itself came late. Whether it has been in it since then.
+    pub(super) fn see(&mut self, word: Word, step: Option<Duration>, thread: u32) -> bool {
+        if !self.see_word(word, step) {
+            return false;
+        }
+        match (self.looker.as_mut(), step) {
+            (None, _) => self.looker = Looker::new(thread),
+            (Some(looker), Some(step)) => {
+                let spent = looker.look(step);
+                spent.into_iter().for_each(|spent| self.spent.add(spent));
+            }
+            // What it did while the sentry overslept is in none of the counts.
+            (Some(looker), None) => drop(looker.look(Duration::ZERO)),
+        }
+        true
+    }
+
+    fn see_word(&mut self, word: Word, step: Option<Duration>) -> bool {
         if word.is_nothing() || word != self.within {
             *self = Self { within: word, ..Self::new() };
             return false;
         }
         self.elapsed += step.unwrap_or_default();
         self.is_stuck()
-    }
-
-    /// How it spent the time of the last look.
-    pub(super) fn spends(&mut self, spent: Spent) {
-        self.spent.add(spent);
     }
 
     /// What the thread is in the middle of.
@@ -125,12 +139,12 @@ mod tests {
     fn what_changes_from_look_to_look_is_not_stuck() {
         let mut watch = Watch::new();
         for poll in 1..100 {
-            assert!(!watch.see(word(poll), Some(ms(5))));
+            assert!(!watch.see_word(word(poll), Some(ms(5))));
             assert!(!watch.wants_rescue(ms(1)) && watch.report(ms(1)).is_none());
         }
         for _ in 0..100 {
             assert!(
-                !watch.see(Word::NOTHING, Some(ms(5))),
+                !watch.see_word(Word::NOTHING, Some(ms(5))),
                 "nobody waits for one that does nothing"
             );
         }
@@ -139,26 +153,26 @@ mod tests {
     #[test]
     fn it_counts_from_the_first_sight() {
         let mut watch = Watch::new();
-        assert!(!watch.see(word(1), Some(ms(5))));
-        assert!(watch.see(word(1), Some(ms(5))) && !watch.wants_rescue(ms(10)));
-        assert!(watch.see(word(1), Some(ms(5))) && watch.wants_rescue(ms(10)));
+        assert!(!watch.see_word(word(1), Some(ms(5))));
+        assert!(watch.see_word(word(1), Some(ms(5))) && !watch.wants_rescue(ms(10)));
+        assert!(watch.see_word(word(1), Some(ms(5))) && watch.wants_rescue(ms(10)));
         watch.helped();
-        assert!(watch.see(word(1), Some(ms(5))) && !watch.wants_rescue(ms(10)));
-        assert!(watch.see(word(1), Some(ms(5))) && watch.wants_rescue(ms(10)), "once more");
-        assert!(!watch.see(word(2), Some(ms(5))) && !watch.wants_rescue(ms(10)), "a new one");
-        assert!(watch.see(word(2), Some(ms(5))) && !watch.wants_rescue(ms(10)));
+        assert!(watch.see_word(word(1), Some(ms(5))) && !watch.wants_rescue(ms(10)));
+        assert!(watch.see_word(word(1), Some(ms(5))) && watch.wants_rescue(ms(10)), "once more");
+        assert!(!watch.see_word(word(2), Some(ms(5))) && !watch.wants_rescue(ms(10)), "a new one");
+        assert!(watch.see_word(word(2), Some(ms(5))) && !watch.wants_rescue(ms(10)));
     }
 
     #[test]
     fn what_was_overslept_counts_for_nothing() {
         let mut watch = Watch::new();
-        assert!(!watch.see(word(1), Some(ms(5))));
+        assert!(!watch.see_word(word(1), Some(ms(5))));
         for _ in 0..100 {
-            assert!(!watch.see(word(1), None), "the process may have stood still");
+            assert!(!watch.see_word(word(1), None), "the process may have stood still");
         }
-        assert!(watch.see(word(1), Some(ms(1))));
-        assert!(watch.see(word(1), None), "it stays what it was");
-        assert!(!watch.wants_rescue(ms(2)) && !watch.see(word(2), None));
+        assert!(watch.see_word(word(1), Some(ms(1))));
+        assert!(watch.see_word(word(1), None), "it stays what it was");
+        assert!(!watch.wants_rescue(ms(2)) && !watch.see_word(word(2), None));
     }
 
     #[test]
@@ -170,11 +184,11 @@ mod tests {
             (vec![], StallKind::Unknown),
         ] {
             let mut watch = Watch::new();
-            watch.see(word(1), Some(ms(5)));
+            watch.see_word(word(1), Some(ms(5)));
             let mut told = Vec::new();
             for tick in 0..100 {
-                watch.see(word(1), Some(ms(5)));
-                spends.get(tick % 20).into_iter().for_each(|spent| watch.spends(*spent));
+                watch.see_word(word(1), Some(ms(5)));
+                spends.get(tick % 20).into_iter().for_each(|spent| watch.spent.add(*spent));
                 told.extend(watch.report(AFTER));
             }
             assert_eq!(told.len(), 1, "{spends:?}");
@@ -187,15 +201,15 @@ mod tests {
     #[test]
     fn a_thread_without_a_processor_is_neither_rescued_nor_soon_reported() {
         let mut watch = Watch::new();
-        watch.see(word(1), Some(ms(5)));
-        watch.see(word(1), Some(ms(5)));
+        watch.see_word(word(1), Some(ms(5)));
+        watch.see_word(word(1), Some(ms(5)));
         for _ in 0..199 {
-            watch.see(word(1), Some(ms(5)));
-            watch.spends(starved(5));
+            watch.see_word(word(1), Some(ms(5)));
+            watch.spent.add(starved(5));
             assert!(!watch.wants_rescue(ms(10)) && watch.report(AFTER).is_none());
         }
-        watch.see(word(1), Some(ms(5)));
-        watch.spends(starved(5));
+        watch.see_word(word(1), Some(ms(5)));
+        watch.spent.add(starved(5));
         assert_eq!(watch.report(AFTER), Some((ms(1005), StallKind::Starved)));
     }
 }

@@ -170,10 +170,10 @@ impl Workers {
         if !settings.stalls.sentry {
             return Ok(());
         }
-        let (homes, hooks) = (Arc::clone(&self.homes), settings.hooks.clone());
+        let hooks = settings.hooks.clone();
         let reports = format!("{}-reports", settings.thread_name);
         let staff = Staff {
-            homes: Arc::clone(&homes),
+            homes: Arc::clone(&self.homes),
             ends: Arc::clone(&self.ends),
             outside: self.outside.clone(),
             executor: Arc::clone(&self.executor),
@@ -181,7 +181,7 @@ impl Workers {
             thread_name: settings.thread_name.clone(),
             stack_size: settings.stack_size,
             keep_alive: settings.stalls.keep_alive,
-            reports: Reports::new(homes, hooks, reports),
+            reports: Reports::new(self.outside.spawn.clone(), hooks, reports),
         };
         let sentry = Sentry::new(Arc::clone(&self.homes.shards), settings.stalls.clone(), staff);
         let helping = Helping::begin(&self.ends).ok_or_else(over)?;

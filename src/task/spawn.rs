@@ -52,9 +52,16 @@ pub(crate) trait Spawn: Send + Sync + 'static {
     }
 
     /// Whether that worker does not come to what is placed on it, as far as is known.
+    #[cfg(feature = "http")]
     fn is_stuck(&self, shard: usize) -> bool {
         let _ = shard;
         false
+    }
+
+    /// How many tasks that worker alone can run.
+    fn staying(&self, shard: usize) -> usize {
+        let _ = shard;
+        0
     }
 
     /// Adds what there is to tell of each of its live tasks; from any thread, without stopping anything.

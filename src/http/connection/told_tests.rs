@@ -14,7 +14,10 @@ use std::task::{Context, Poll};
 
 /// Writes down what the connection says when it is asked from within.
 #[derive(Clone, Default)]
-struct Ears(Arc<Mutex<(Option<Arc<Activity>>, Vec<String>)>>);
+struct Ears(Arc<Mutex<Heard>>);
+
+/// Whom to ask, and what was said so far.
+type Heard = (Option<Arc<Activity>>, Vec<String>);
 
 impl Ears {
     fn listen(&self) {

@@ -2,7 +2,6 @@
 
 use super::{Drained, RunError, Server};
 use crate::context;
-use crate::hooks::Doing;
 use crate::http::{Request, Router};
 use crate::primitives::{Mutex, thread};
 use crate::task::{self, Found, Spawn, TaskId};

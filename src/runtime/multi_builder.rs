@@ -69,7 +69,8 @@ impl Builder {
     /// What the workers' threads are called, with the number of each after it; by default
     /// `mainspring-worker`.
     ///
-    /// Without zero bytes. Systems cut names off; Linux keeps 15 bytes.
+    /// Without zero bytes. Systems cut names off; Linux keeps 15 bytes. The thread of
+    /// [`sentry`](Self::sentry) has the beginning of the name, and `-sentry`.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = name.into();
         self

@@ -171,7 +171,7 @@ impl Workers {
             return Ok(());
         }
         let hooks = settings.hooks.clone();
-        let reports = format!("{}-reports", settings.thread_name);
+        let reports = short_name(&settings.thread_name, "reports");
         let staff = Staff {
             homes: Arc::clone(&self.homes),
             ends: Arc::clone(&self.ends),
@@ -185,7 +185,7 @@ impl Workers {
         };
         let sentry = Sentry::new(Arc::clone(&self.homes.shards), settings.stalls.clone(), staff);
         let helping = Helping::begin(&self.ends).ok_or_else(over)?;
-        let builder = thread::Builder::new().name(format!("{}-sentry", settings.thread_name));
+        let builder = thread::Builder::new().name(short_name(&settings.thread_name, "sentry"));
         let _blocked = signals::block();
         let _detached = builder.spawn(move || {
             let _helping = helping;
@@ -243,6 +243,12 @@ impl Workers {
         self.homes.dump(&mut tasks);
         Rest { tasks, threads }
     }
+}
+
+/// A thread's name that ends in what it does, and of which Linux cuts nothing off: it keeps 15 bytes.
+fn short_name(name: &str, does: &str) -> String {
+    let end = name.floor_char_boundary(14 - does.len());
+    format!("{}-{does}", &name[..end])
 }
 
 /// What has not ended with the runtime.

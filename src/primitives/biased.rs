@@ -82,6 +82,14 @@ unsafe impl<T: Send> Send for Biased<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Biased<T> {}
 
+/// Does now what the first other thread at any of these locks would wait for, once in a process: up to
+/// tens of milliseconds, if the process has several threads.
+pub(crate) fn prepare_for_others() {
+    if heavy_fence_is_there() {
+        prepare_heavy_fence();
+    }
+}
+
 impl<T> Biased<T> {
     /// One that belongs to the present thread.
     #[cfg(test)]

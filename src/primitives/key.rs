@@ -66,6 +66,7 @@ impl Holder {
         Self(AtomicU64::new(thread.0))
     }
 
+    #[inline]
     fn get(&self) -> ThreadKey {
         ThreadKey(self.0.load(Relaxed))
     }

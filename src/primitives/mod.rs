@@ -38,7 +38,7 @@ mod loom_deque;
 #[cfg(not(loom))]
 mod std_arm;
 
-pub(crate) use biased::Biased;
+pub(crate) use biased::{Biased, prepare_for_others};
 pub(crate) use clock::monotonic_nanos;
 pub(crate) use forks::Generation;
 pub(crate) use key::{Holder, NewThread, ThreadKey};

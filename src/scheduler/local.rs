@@ -40,7 +40,7 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 /// How often it looks at the most before it sleeps: for about 45 µs.
@@ -179,8 +179,7 @@ impl Local {
         loop {
             let task = self.run_until_root(&mut state);
             let budget = coop::start();
-            let mut poll = |cx: &mut Context<'_>| root.as_mut().poll(cx);
-            let polled = self.beside(Beside::Root, || self.root.poll(task, &mut poll));
+            let polled = self.root.poll(task, |cx| root.as_mut().poll(cx));
             drop(budget);
             match polled {
                 (Poll::Ready(output), again) => {
@@ -197,9 +196,17 @@ impl Local {
 
     /// Runs tasks, looks outside and sleeps until it is the turn of the root, which comes back.
     fn run_until_root(&self, state: &mut State) -> Runnable {
+        if let Some(watching) = &self.watching {
+            watching.leave_root();
+        }
         loop {
             match self.next(state) {
-                Some(task) if self.root.is(&task) => return task,
+                Some(task) if self.root.is(&task) => {
+                    if let Some(watching) = &self.watching {
+                        watching.enter_root();
+                    }
+                    return task;
+                }
                 Some(task) => {
                     self.run_next(task, state);
                     if state.fairness.spend() {

@@ -86,6 +86,7 @@ impl Local {
     /// The thread leaves the scheduler, or is about to sleep.
     pub(super) fn is_away(&self) {
         if let Some(Watching { watched, .. }) = &self.watching {
+            watched.running.leave(0);
             watched.away.store(true, Relaxed);
         }
     }
@@ -145,13 +146,27 @@ impl Watching {
         f()
     }
 
+    /// The root is about to be polled, until [`leave_root`](Self::leave_root); or the thread leaves all, where
+    /// the root is ready, or panics.
+    #[cold]
+    pub(super) fn enter_root(&self) {
+        self.begun.set(self.begun.get() + 1);
+        self.watched.running.enter_beside(Beside::Root, self.begun.get());
+    }
+
+    /// It was polled, if at all.
+    #[cold]
+    pub(super) fn leave_root(&self) {
+        self.watched.running.leave(0);
+    }
+
     /// In a child process, where there is no sentry to wait for.
     pub(super) fn forget_sentry(&mut self) {
         drop(self.sentry.take());
     }
 }
 
-/// Goes back to what was before, also where a panic unwinds: a root's does.
+/// Goes back to what was before, also where a panic unwinds.
 struct Leave<'a>(&'a Running, u64);
 
 impl Drop for Leave<'_> {

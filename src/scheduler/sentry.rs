@@ -12,7 +12,7 @@ use super::shards::Shards;
 use super::watch::Watch;
 use crate::driver::Instant;
 use crate::hooks::StallKind;
-use crate::primitives::Steal;
+use crate::primitives::{Steal, prepare_for_others};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +92,8 @@ impl<S: Staff> Sentry<S> {
 
     /// The life of the sentry's thread.
     pub(super) fn watch(mut self) {
+        // Before anybody who relieves a worker would have to wait for it, with its driver in hand.
+        prepare_for_others();
         let shards = Arc::clone(&self.shards);
         let parker = shards.bell.hang_up();
         let now = || shards.clock().now();

@@ -1,4 +1,4 @@
-//! What the benchmarks share: processes pinned to a core, their CPU time, medians, tables.
+//! What the benchmarks share: processes pinned to cores, their CPU time, medians, tables.
 
 pub mod process;
 pub mod report;

@@ -1,4 +1,4 @@
-//! Child processes that are pinned to one core and whose CPU time is read.
+//! Child processes that are pinned to some cores and whose CPU time is read.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, BufRead, BufReader};
@@ -12,15 +12,15 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// Starts a program on one core, and waits until it prints a line that begins with `ready`.
+    /// Starts a program on these cores, and waits until it prints a line that begins with `ready`.
     ///
     /// Returns what follows `ready` on that line.
     ///
     /// # Errors
     ///
     /// If it cannot be started, or ends before it is ready.
-    pub fn start(core: usize, command: &[String], ready: &str) -> io::Result<(Self, String)> {
-        let child = on_core(core, command).stdout(Stdio::piped()).spawn()?;
+    pub fn start(cores: &[usize], command: &[String], ready: &str) -> io::Result<(Self, String)> {
+        let child = on_cores(cores, command).stdout(Stdio::piped()).spawn()?;
         let mut pinned = Self { child };
         let stdout = pinned.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         for line in BufReader::new(stdout).lines() {
@@ -60,11 +60,12 @@ impl Drop for Pinned {
     }
 }
 
-/// A command that runs on one core only. `taskset` sets the affinity and then becomes the program,
+/// A command that runs on these cores only. `taskset` sets the affinity and then becomes the program,
 /// so the process number is the program's.
-pub fn on_core(core: usize, command: &[String]) -> Command {
+pub fn on_cores(cores: &[usize], command: &[String]) -> Command {
+    let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
     let mut taskset = Command::new("taskset");
-    taskset.arg("-c").arg(core.to_string()).args(command).stdin(Stdio::null());
+    taskset.arg("-c").arg(cores.join(",")).args(command).stdin(Stdio::null());
     taskset
 }
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::workload::{PIPELINED, Workload};
-use mainspring_benches::process::on_core;
+use mainspring_benches::process::on_cores;
 use std::path::PathBuf;
 
 /// One thread of wrk on one core, as fast as it can.
@@ -41,7 +41,7 @@ impl Load {
             command.extend(["-s".into(), path.to_string_lossy().into_owned()]);
             command.extend(["--".into(), PIPELINED.to_string()]);
         }
-        let output = on_core(self.core, &command).output()?;
+        let output = on_cores(&[self.core], &command).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             let error = String::from_utf8_lossy(&output.stderr);

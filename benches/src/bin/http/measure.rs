@@ -56,7 +56,7 @@ fn measure_once(
     if workload == Workload::Idle {
         command.extend(["--keep-alive".into(), KEEP_ALIVE_SECONDS.to_string()]);
     }
-    let (server, address) = Pinned::start(options.server_core, &command, READY)?;
+    let (server, address) = Pinned::start(&[options.server_core], &command, READY)?;
     let answer_bytes = client::check_answer(&address, workload.answer())?;
     if workload == Workload::Idle {
         let compared = idle::bytes_per_connection(

@@ -35,7 +35,7 @@ pub(crate) const ALL: &[Entry] = &[
     Entry::new("may", 1, may::start),
     Entry::of::<Mainspring<mainspring::TwoWorkers>>("mainspring_mt2", 2).role(Role::Ours),
     Entry::of::<Tokio<TwoWorkers>>("tokio_mt2", 2),
-    #[cfg(feature = "tokio-eager")]
+    #[cfg(tokio_unstable)]
     Entry::of::<Tokio<tokio::TwoWorkersEager>>("tokio_mt2_eager", 2),
     Entry::of::<Smol<Two>>("smol_2", 2),
 ];

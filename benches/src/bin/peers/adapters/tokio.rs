@@ -41,10 +41,10 @@ impl Scheduler for TwoWorkers {
 }
 
 /// The same with its unstable eager driver hand-off.
-#[cfg(feature = "tokio-eager")]
+#[cfg(tokio_unstable)]
 pub(crate) struct TwoWorkersEager;
 
-#[cfg(feature = "tokio-eager")]
+#[cfg(tokio_unstable)]
 impl Scheduler for TwoWorkersEager {
     fn builder() -> Builder {
         let mut builder = TwoWorkers::builder();

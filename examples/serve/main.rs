@@ -11,6 +11,7 @@ mod numbers;
 mod options;
 mod users;
 
+use mainspring::hooks::Stall;
 use mainspring::http::{Drained, Server};
 use numbers::Process;
 use options::{Command, Options};
@@ -19,6 +20,7 @@ use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
@@ -42,11 +44,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells of handlers that block, of the first few.
+fn tell_of_stall(stall: &Stall, told: &AtomicUsize) {
+    const MOST: usize = 10;
+    match told.fetch_add(1, Relaxed) + 1 {
+        ..=MOST => eprintln!("serve: {stall}"),
+        count if count == MOST + 1 => eprintln!("serve: further stalls are only counted"),
+        _ => {}
+    }
+}
+
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = raise_descriptor_limit();
     let process = Process { server: OnceLock::new(), descriptors, start: Instant::now() };
     let own = app::Handles::new(process);
-    let runtime = options.runtime.blocking_niceness(options.niceness).build()?;
+    let told = AtomicUsize::new(0);
+    let runtime = options.runtime.on_stall(move |stall| tell_of_stall(stall, &told));
+    let runtime = runtime.blocking_niceness(options.niceness).build()?;
     let server = options.server.build(app::routes(&own)?)?;
     let admin = options.admin.map(|addr| Server::builder().addr(addr).build(app::admin(&own)));
     let admin = admin.transpose()?;

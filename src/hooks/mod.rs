@@ -40,7 +40,7 @@ pub(crate) use doing::Doing;
 pub(crate) use info::{Extension, UserData};
 pub use info::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
 pub use metrics::{BlockingMetrics, Metrics, WorkerMetrics};
-pub(crate) use set::{HookSet, OnUnhandledPanic};
+pub(crate) use set::{HookSet, OnStall, OnUnhandledPanic};
 pub use stall::{Stall, StallKind, Within};
 
 /// Calls that a runtime makes as tasks live and threads sleep.

@@ -1,6 +1,6 @@
 //! Hooks as a runtime holds them: absent, alive, or switched off after a panic.
 
-use super::{Hooks, TaskInfo};
+use super::{Hooks, Stall, TaskInfo};
 use crate::primitives::{AtomicBool, Ordering};
 use crate::util::discard;
 use std::any::Any;
@@ -12,14 +12,18 @@ use std::sync::Arc;
 /// What is told of panics that nobody waits for, beside hooks or instead of them.
 pub(crate) type OnUnhandledPanic = Arc<dyn Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync>;
 
+/// What is told of stalls, beside hooks or instead of them.
+pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
+
 /// The hooks of one runtime; clones are the same set, and are switched off together.
 ///
-/// What is told of unhandled panics alone is held apart, so that the events of a runtime which has
-/// but that stay as cheap as without. The two are switched off each by itself.
+/// What is told of unhandled panics alone, or of stalls alone, is held apart, so that the events of a
+/// runtime which has but those stay as cheap as without. Each is switched off by itself.
 #[derive(Clone, Default)]
 pub(crate) struct HookSet {
     hooks: Option<Arc<Live<Arc<dyn Hooks>>>>,
     on_unhandled_panic: Option<Arc<Live<OnUnhandledPanic>>>,
+    on_stall: Option<Arc<Live<OnStall>>>,
 }
 
 /// Somebody else's code that is called until it panics.
@@ -49,6 +53,28 @@ impl HookSet {
                       it no more\n",
                 )
             }),
+            on_stall: None,
+        }
+    }
+
+    /// The same, where `closure` is told of stalls, too.
+    pub(crate) fn on_stall(mut self, closure: Option<OnStall>) -> Self {
+        const REPORT: &[u8] =
+            b"mainspring: the closure for stalls panicked; this runtime calls it no more\n";
+        self.on_stall = closure.map(|closure| Live::new(closure, REPORT));
+        self
+    }
+
+    /// Whether anybody listens to stalls.
+    pub(crate) fn hear_stalls(&self) -> bool {
+        !self.is_empty() || self.on_stall.is_some()
+    }
+
+    /// Tells whoever listens of a stall; never unwinds.
+    pub(crate) fn tell_stall(&self, stall: &Stall) {
+        self.call(|hooks| hooks.on_stall(stall));
+        if let Some(live) = &self.on_stall {
+            live.call(|closure| closure(stall));
         }
     }
 
@@ -119,9 +145,11 @@ impl fmt::Debug for HookSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hooks = self.hooks.as_ref().map_or("none", |live| live.state());
         let closure = self.on_unhandled_panic.as_ref().map_or("none", |live| live.state());
+        let stalls = self.on_stall.as_ref().map_or("none", |live| live.state());
         f.debug_struct("HookSet")
             .field("hooks", &format_args!("{hooks}"))
             .field("on_unhandled_panic", &format_args!("{closure}"))
+            .field("on_stall", &format_args!("{stalls}"))
             .finish()
     }
 }
@@ -152,7 +180,7 @@ mod tests {
         clone.call(|_| unreachable!("switched off"));
         assert_eq!(
             format!("{clone:?}"),
-            "HookSet { hooks: switched off after a panic, on_unhandled_panic: none }"
+            "HookSet { hooks: switched off after a panic, on_unhandled_panic: none, on_stall: none }"
         );
     }
 }

@@ -4,7 +4,7 @@ use super::error::{BuildError, Why, check_resolution, check_stall_time};
 use super::local::LocalRuntime;
 use crate::context::DefaultExecutor;
 use crate::driver::{Clock, Driver, KernelTimers, VirtualTime};
-use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
+use crate::hooks::{HookSet, Hooks, OnStall, OnUnhandledPanic, Stall, TaskInfo};
 use crate::offload::{self, ThreadPool};
 use crate::primitives::unique_id;
 use crate::scheduler::local::Local;
@@ -33,6 +33,7 @@ pub(super) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 pub struct LocalBuilder {
     hooks: Option<Arc<dyn Hooks>>,
     on_unhandled_panic: Option<OnUnhandledPanic>,
+    on_stall: Option<OnStall>,
     blocking: offload::Builder,
     timer_resolution: Duration,
     timer_fd: bool,
@@ -50,6 +51,7 @@ impl Default for LocalBuilder {
         Self {
             hooks: None,
             on_unhandled_panic: None,
+            on_stall: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
             timer_fd: false,
@@ -274,6 +276,18 @@ impl LocalBuilder {
         self
     }
 
+    /// Calls `f` when a thread has been in the middle of one poll for longer than
+    /// [`report_stall_after`](Self::report_stall_after), once for each such poll, if
+    /// [`watch_stalls`](Self::watch_stalls) says so; by default nothing is
+    /// called.
+    ///
+    /// As [`Hooks::on_stall`](crate::hooks::Hooks::on_stall), but that events which nobody else listens to
+    /// cost nothing. If `f` panics that is reported once, and it is called no more.
+    pub fn on_stall(mut self, f: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.on_stall = Some(Arc::new(f));
+        self
+    }
+
     /// Makes `block_on` of a deterministic runtime panic where it finds that nothing can run, and
     /// nothing came from outside for `patience` of real time; or that there were so many polls while
     /// time stood still.
@@ -317,7 +331,7 @@ impl LocalBuilder {
         if let Some(seed) = self.seed {
             driver = driver.with_seed(seed);
         }
-        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic);
+        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic).on_stall(self.on_stall);
         let mut pool = None;
         let mut scheduler = Local::new(driver, hooks.clone(), |outside, queue| {
             let pool = pool.insert(match self.seed {
@@ -342,6 +356,7 @@ impl fmt::Debug for LocalBuilder {
         f.debug_struct("LocalBuilder")
             .field("hooks", &self.hooks.is_some())
             .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
+            .field("on_stall", &self.on_stall.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .field("timer_fd", &self.timer_fd)

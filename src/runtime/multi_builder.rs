@@ -5,7 +5,7 @@ use super::error::{BuildError, MOST_WORKERS, Why, check_resolution, check_stack,
 use super::multi::Runtime;
 use crate::context::DefaultExecutor;
 use crate::driver::KernelTimers;
-use crate::hooks::{HookSet, Hooks, OnUnhandledPanic, TaskInfo};
+use crate::hooks::{HookSet, Hooks, OnStall, OnUnhandledPanic, Stall, TaskInfo};
 use crate::offload::{self, ThreadPool};
 use crate::scheduler::sentry::Stalls;
 use crate::scheduler::workers::{Settings, StartError, Workers};
@@ -36,6 +36,7 @@ pub struct Builder {
     stack_size: Option<usize>,
     hooks: Option<Arc<dyn Hooks>>,
     on_unhandled_panic: Option<OnUnhandledPanic>,
+    on_stall: Option<OnStall>,
     blocking: offload::Builder,
     timer_resolution: Duration,
     stalls: Stalls,
@@ -49,6 +50,7 @@ impl Default for Builder {
             stack_size: None,
             hooks: None,
             on_unhandled_panic: None,
+            on_stall: None,
             blocking: offload::Builder::default(),
             timer_resolution: TIMER_RESOLUTION,
             stalls: Stalls::default(),
@@ -125,6 +127,33 @@ impl Builder {
         f: impl Fn(&TaskInfo, &(dyn Any + Send)) + Send + Sync + 'static,
     ) -> Self {
         self.on_unhandled_panic = Some(Arc::new(f));
+        self
+    }
+
+    /// Calls `f` when a thread has been in the middle of one poll for longer than
+    /// [`report_stall_after`](Self::report_stall_after), once for each such poll; by default nothing is
+    /// called.
+    ///
+    /// As [`Hooks::on_stall`](crate::hooks::Hooks::on_stall), but that events which nobody else listens to
+    /// cost nothing. If `f` panics that is reported once, and it is called no more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let rt = mainspring::Runtime::builder()
+    ///     .worker_threads(2)
+    ///     .on_stall(move |stall| tell.send(stall.to_string()).unwrap())
+    ///     .build()?;
+    /// let task = rt.spawn(async move { told.recv().unwrap() }); // never do that
+    /// // "worker 0 is blocked in a poll of task 1026 spawned at src/main.rs:8:15 for 50 ms"
+    /// println!("{}", rt.block_on(task)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_stall(mut self, f: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.on_stall = Some(Arc::new(f));
         self
     }
 
@@ -272,7 +301,7 @@ impl Builder {
             true => KernelTimers::Always,
             false => KernelTimers::Unused,
         };
-        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic);
+        let hooks = HookSet::new(self.hooks, self.on_unhandled_panic).on_stall(self.on_stall);
         let settings = Settings {
             workers,
             timer_resolution,
@@ -306,6 +335,7 @@ impl fmt::Debug for Builder {
             .field("stack_size", &self.stack_size)
             .field("hooks", &self.hooks.is_some())
             .field("on_unhandled_panic", &self.on_unhandled_panic.is_some())
+            .field("on_stall", &self.on_stall.is_some())
             .field("blocking", &self.blocking)
             .field("timer_resolution", &self.timer_resolution)
             .field("stalls", &self.stalls)

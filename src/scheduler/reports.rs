@@ -31,7 +31,7 @@ impl Reports {
 
     /// Tells of a stall, if anybody listens; the thread that does begins with the first.
     pub(super) fn tell(&mut self, report: Report, guard: impl FnOnce() -> Option<Guard>) {
-        if self.hooks.is_empty() && !cfg!(feature = "tracing") {
+        if !self.hooks.hear_stalls() && !cfg!(feature = "tracing") {
             return;
         }
         if self.to_thread.is_none() {
@@ -61,7 +61,7 @@ fn tell_all(reports: &Receiver<Report>, tasks: &dyn Spawn, hooks: &HookSet) {
         let stall = stall(&report, tasks);
         #[cfg(feature = "tracing")]
         super::trace::warn(&stall);
-        hooks.call(|hooks| hooks.on_stall(&stall));
+        hooks.tell_stall(&stall);
     }
 }
 

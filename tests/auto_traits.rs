@@ -10,7 +10,9 @@ use mainspring::group::{
     Backoff, ChildError, Delays, Failure, JoinAll, JoinSet, Retry, Scope, ScopeError, ScopedHandle,
     TaskScope, TryJoinAll,
 };
-use mainspring::hooks::{Finish, PollOutcome, TaskId, TaskInfo, TaskKind};
+use mainspring::hooks::{
+    Finish, PollOutcome, Stall, StallKind, TaskId, TaskInfo, TaskKind, Within,
+};
 use mainspring::io::{AsyncFd, ReadyGuard, WouldBlock};
 use mainspring::net::{
     ConnectError, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener, TcpStream,
@@ -102,6 +104,9 @@ fn every_public_type() {
         TaskKind: true true true;
         PollOutcome: true true true;
         Finish: true true true;
+        Stall: true true true;
+        StallKind: true true true;
+        Within: true true true;
         TaskDump: true true true;
         TaskState: true true true;
         Metrics: true true true;

@@ -1,0 +1,325 @@
+//! All workers are stuck, and everything else goes on: threads stand in for them.
+//!
+//! The stuck tasks block until the test has seen the others go on.
+#![cfg(not(loom))]
+// No model runs these tests.
+#![allow(clippy::disallowed_types)]
+
+#[path = "common/blocked.rs"]
+mod blocked;
+#[cfg(target_os = "linux")]
+#[path = "common/threads.rs"]
+mod threads;
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use blocked::{Blocked, begin, block, until};
+use mainspring::hooks::Hooks;
+use mainspring::net::TcpStream;
+use mainspring::time::sleep;
+use mainspring::{Handle, JoinHandle, Runtime, spawn, yield_now};
+use std::future::{Future, poll_fn};
+use std::io::{Read, Write};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+use watchdog::within;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Start(usize),
+    Rescue { rescuer: usize, stuck: usize },
+    Stop(usize),
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Event>>);
+
+impl Told {
+    fn tell(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Hooks for Told {
+    fn on_worker_start(&self, worker: usize) {
+        self.tell(Event::Start(worker));
+    }
+
+    fn on_rescue(&self, rescuer: usize, stuck: usize) {
+        self.tell(Event::Rescue { rescuer, stuck });
+    }
+
+    fn on_worker_stop(&self, worker: usize) {
+        self.tell(Event::Stop(worker));
+    }
+}
+
+/// Ends the runtime, and finds that what it told is what it counted, and in order.
+fn end(rt: Runtime, told: &Told) {
+    let (handle, workers) = (rt.handle(), rt.handle().workers());
+    drop(rt);
+    let told = told.0.lock().unwrap().clone();
+    let rescues = told.iter().filter(|event| matches!(event, Event::Rescue { .. })).count();
+    assert!(rescues > 0);
+    assert_eq!((handle.metrics().rescues, handle.metrics().rescuers), (rescues as u64, 0));
+    let mut there = vec![false; workers + 64];
+    for event in &told {
+        match *event {
+            Event::Start(thread) => assert!(!std::mem::replace(&mut there[thread], true)),
+            Event::Rescue { rescuer, stuck } => {
+                assert!(rescuer >= workers && there[rescuer] && there[stuck], "{told:?}");
+                assert_ne!(rescuer, stuck);
+            }
+            Event::Stop(thread) => assert!(std::mem::replace(&mut there[thread], false)),
+        }
+    }
+    assert!(!there.contains(&true), "{told:?}");
+}
+
+fn wait<T>(task: JoinHandle<T>) -> T {
+    task.wait_blocking(LONG).ok().unwrap().unwrap()
+}
+
+fn release(rt: &Runtime, blocked: Vec<Blocked>) {
+    for Blocked { release, task } in blocked {
+        drop(release);
+        rt.block_on(task).unwrap();
+    }
+}
+
+/// Polls it once, and finds that it waits.
+async fn wait_once<F: Future>(mut future: Pin<&mut F>) {
+    poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
+}
+
+/// A connection to a peer of the test.
+fn connection(rt: &Runtime) -> (TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let _entered = rt.enter();
+    (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), peer)
+}
+
+/// What all tasks of [`fill`] have in common.
+#[derive(Default)]
+struct Shared {
+    beats: Vec<AtomicUsize>,
+    over: AtomicBool,
+}
+
+/// On one worker: a task with a timer there, one with a socket there, one that blocks, and one in the slot
+/// behind it.
+async fn fill(
+    worker: usize,
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    blocks: impl FnOnce() + Send + 'static,
+    begun: Sender<()>,
+    victims: Sender<()>,
+) {
+    let mut timer = pin!(sleep(ms(1)));
+    wait_once(timer.as_mut()).await;
+    // Each is next on this worker, so nothing else comes between.
+    let echo = spawn(async move {
+        let mut byte = [0];
+        let blocker = {
+            let mut read = pin!(stream.read(&mut byte));
+            wait_once(read.as_mut()).await;
+            let blocker = spawn(async move {
+                let victim = spawn(async move { victims.send(()).unwrap() });
+                begun.send(()).unwrap();
+                blocks();
+                victim.await.unwrap();
+            });
+            assert_eq!(read.await.unwrap(), 1);
+            blocker
+        };
+        stream.write_all(&byte).await.unwrap();
+        while stream.read(&mut byte).await.unwrap() > 0 {
+            stream.write_all(&byte).await.unwrap();
+        }
+        blocker.await.unwrap();
+    });
+    timer.await;
+    while !shared.over.load(SeqCst) {
+        shared.beats[worker].fetch_add(1, SeqCst);
+        sleep(ms(1)).await;
+    }
+    echo.await.unwrap();
+}
+
+fn ask(peer: &mut std::net::TcpStream, times: u8) {
+    for n in 0..times {
+        peer.write_all(&[n]).unwrap();
+        let mut answer = [0];
+        peer.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [n]);
+    }
+}
+
+#[test]
+fn timers_sockets_and_slots_of_all_workers_go_on() {
+    for workers in [1, 2, 4] {
+        within(move || {
+            let told = Arc::<Told>::default();
+            let builder = Runtime::builder().worker_threads(workers).hooks(told.clone());
+            let rt = builder.build().unwrap();
+            let beats = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+            let shared = Arc::new(Shared { beats, ..Shared::default() });
+            let ((begin, begun), (run, ran)) = (mpsc::channel(), mpsc::channel());
+            let (mut gates, mut peers, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+            for worker in 0..workers {
+                let ((gate, blocks), (stream, peer)) = (blocked::gate(), connection(&rt));
+                let (begin, run) = (begin.clone(), run.clone());
+                let fills = fill(worker, shared.clone(), stream, blocks, begin, run);
+                let pinned = rt.handle().spawn_pinned(worker, move || async { spawn(fills) });
+                tasks.push(wait(pinned.ok().unwrap()));
+                gates.push(gate);
+                peers.push(peer);
+            }
+            // From here on all are blocked.
+            (0..workers).for_each(|_| begun.recv().unwrap());
+            (0..workers).for_each(|_| ran.recv().unwrap());
+            peers.iter_mut().for_each(|peer| ask(peer, 20));
+            for beats in &shared.beats {
+                let before = beats.load(SeqCst);
+                until(|| beats.load(SeqCst) >= before + 20);
+            }
+            assert_eq!(wait(rt.spawn(async { spawn(async { 7 }).await.unwrap() })), 7);
+            let metrics = rt.handle().metrics();
+            assert!(metrics.rescues > 0 && (1..=64).contains(&metrics.rescuers), "{metrics:?}");
+            drop((gates, peers));
+            shared.over.store(true, SeqCst);
+            tasks.into_iter().for_each(wait);
+            end(rt, &told);
+        });
+    }
+}
+
+#[test]
+fn many_more_tasks_block_than_there_are_workers() {
+    within(|| {
+        for (workers, count) in [(1, 2), (2, 4), (4, 8), (1, 20), (2, 40), (4, 67)] {
+            let told = Arc::<Told>::default();
+            let builder = Runtime::builder().worker_threads(workers).hooks(told.clone());
+            let rt = builder.build().unwrap();
+            // All of them have begun, so there is a thread for each.
+            let blocked = block(&rt, count);
+            let beats = rt.spawn(async {
+                for _ in 0..20 {
+                    sleep(ms(1)).await;
+                    spawn(yield_now()).await.unwrap();
+                }
+            });
+            wait(beats);
+            let metrics = rt.handle().metrics();
+            assert!((count - workers + 1..=64).contains(&metrics.rescuers), "{metrics:?}");
+            assert!(metrics.rescuers_without_a_poll >= count - workers, "{metrics:?}");
+            release(&rt, blocked);
+            end(rt, &told);
+        }
+    });
+}
+
+/// Whether it ends while the others block. That it does not can only be seen by waiting for a while.
+fn ends_meanwhile(begun: &Receiver<()>) -> bool {
+    begun.recv_timeout(ms(200)).is_ok()
+}
+
+#[test]
+fn no_more_stand_in_than_may() {
+    within(|| {
+        for (workers, most) in [(2, 2), (1, 1), (2, 0), (1, 3)] {
+            let builder = Runtime::builder().worker_threads(workers).thread_name("few");
+            let rt = builder.max_rescuers(most).stall_after(ms(2)).build().unwrap();
+            let (mut blocked, begun) = begin(&rt, workers + most + 1);
+            (0..workers + most).for_each(|_| begun.recv().unwrap());
+            assert!(!ends_meanwhile(&begun), "there is a thread too many");
+            let metrics = rt.handle().metrics();
+            assert_eq!((metrics.rescuers, metrics.rescuers_without_a_poll), (most, most));
+            #[cfg(target_os = "linux")]
+            assert!(threads::named("few-").len() <= workers + most + 2, "the sentry and reports");
+            // Whichever of them blocks, its thread goes on then.
+            drop(blocked.drain(..workers + most));
+            begun.recv().unwrap();
+            release(&rt, blocked);
+        }
+    });
+}
+
+#[test]
+fn the_root_goes_on_and_so_do_its_timers_and_sockets() {
+    for workers in [1, 2, 4] {
+        within(move || {
+            let builder = Runtime::builder().worker_threads(workers).stall_after(ms(2));
+            let rt = builder.build().unwrap();
+            let (stream, mut peer) = connection(&rt);
+            let asks = thread::spawn(move || ask(&mut peer, 200));
+            let mut asked = 0;
+            for round in 0..40 {
+                let blocked = block(&rt, 1 + round % (2 * workers));
+                rt.block_on(async {
+                    for _ in 0..5 {
+                        sleep(ms(1)).await;
+                        let mut byte = [0];
+                        asked += stream.read(&mut byte).await.unwrap();
+                        stream.write_all(&byte).await.unwrap();
+                        assert_eq!(spawn(async { 7 }).await.unwrap(), 7);
+                    }
+                });
+                release(&rt, blocked);
+            }
+            assert_eq!(asked, 200);
+            asks.join().unwrap();
+        });
+    }
+}
+
+fn polls(handle: &Handle) -> Vec<u64> {
+    handle.metrics().workers.iter().map(|worker| worker.polls).collect()
+}
+
+/// With one thread for each that blocks; afterwards they end, and the workers do all as before.
+#[test]
+fn what_stood_in_goes_away() {
+    within(|| {
+        let builder = Runtime::builder().worker_threads(2).thread_name("back");
+        let rt = builder.stall_after(ms(2)).rescuer_keep_alive(ms(20)).build().unwrap();
+        let handle = rt.handle();
+        for _ in 0..5 {
+            let blocked = block(&rt, 10);
+            #[cfg(target_os = "linux")]
+            assert!(threads::named("back-").len() >= 10);
+            release(&rt, blocked);
+            until(|| handle.metrics().rescuers == 0);
+            #[cfg(target_os = "linux")]
+            until(|| threads::named("back-").len() == 3);
+            let before = polls(&handle);
+            let over = Arc::new(AtomicBool::new(false));
+            let tasks: Vec<_> = (0..50)
+                .map(|_| {
+                    let over = over.clone();
+                    rt.spawn(async move {
+                        while !over.load(SeqCst) {
+                            yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            until(|| before.iter().zip(polls(&handle)).all(|(before, now)| now > before + 100));
+            over.store(true, SeqCst);
+            tasks.into_iter().for_each(wait);
+        }
+    });
+}

@@ -205,7 +205,7 @@ fn futures() {
 }
 
 /// Types that are public by the compiler's rules only.
-const NOT_NAMED: &[&str] = &["Refused", "Target"];
+const NOT_NAMED: &[&str] = &["Refused", "Signs", "Target", "Told"];
 
 /// A type that somebody adds has to be added to a table as well.
 #[test]
@@ -217,6 +217,8 @@ fn no_public_type_is_missing() {
                 read_dir(&path, texts);
             } else {
                 let text = fs::read_to_string(&path).unwrap();
+                // What its folder is called does not matter.
+                let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned();
                 texts.push((path, text));
             }
         }

@@ -10,11 +10,11 @@ mod threads;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use blocked::{Blocked, block, gate, until};
+use blocked::{block, gate, release, until, wait};
 use mainspring::hooks::{Hooks, Stall, StallKind};
 use mainspring::task::TaskId;
 use mainspring::time::sleep;
-use mainspring::{JoinHandle, Runtime, spawn};
+use mainspring::{Runtime, spawn};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
@@ -22,21 +22,8 @@ use std::thread;
 use std::time::Duration;
 use watchdog::within;
 
-const LONG: Duration = Duration::from_secs(3600);
-
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-fn wait<T>(task: JoinHandle<T>) -> T {
-    task.wait_blocking(LONG).ok().unwrap().unwrap()
-}
-
-fn release(blocked: Vec<Blocked>) {
-    for Blocked { release, task } in blocked {
-        drop(release);
-        wait(task);
-    }
 }
 
 /// Tasks and timers go on.

@@ -8,7 +8,7 @@ mod blocked;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use blocked::{Blocked, block, block_worker, gate, until};
+use blocked::{Blocked, block, block_worker, gate, release, until, wait};
 use futures::StreamExt;
 use futures::channel::mpsc as channel;
 use mainspring::hooks::{Hooks, Stall, TaskKind};
@@ -23,14 +23,8 @@ use std::thread;
 use std::time::Duration;
 use watchdog::within;
 
-const LONG: Duration = Duration::from_secs(3600);
-
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-fn wait<T>(task: JoinHandle<T>) -> T {
-    task.wait_blocking(LONG).ok().unwrap().unwrap()
 }
 
 fn runtime(workers: usize) -> Runtime {
@@ -43,11 +37,6 @@ fn pin<F: Future<Output: Send> + 'static>(
     make: impl FnOnce() -> F + Send + 'static,
 ) -> JoinHandle<F::Output> {
     rt.handle().spawn_pinned(worker, make).ok().unwrap()
-}
-
-fn release(blocked: Blocked) {
-    drop(blocked.release);
-    wait(blocked.task);
 }
 
 /// Waits until somebody stands in for another one again.
@@ -74,10 +63,10 @@ fn they_run_when_their_worker_is_back_and_nowhere_else() {
                     spawn(sleep(ms(1))).await.unwrap();
                 }
             }));
-            release(beside);
+            release([beside]);
             wait(pin(&rt, other, || async {}));
             assert!(!began_before.is_finished() && !begins_now.is_finished());
-            release(stuck);
+            release([stuck]);
             assert_eq!([wait(began_before), wait(begins_now)], [at_home; 2]);
         }
         assert!(rt.handle().metrics().rescues > 0);
@@ -134,7 +123,7 @@ fn no_wake_is_lost_while_somebody_stands_in() {
                 if round % 5 == 0 {
                     thread::sleep(Duration::from_micros(100 * round));
                 }
-                blocked.into_iter().for_each(release);
+                release(blocked);
                 let mut woken: Vec<_> = told.iter().take(workers).collect();
                 woken.sort_unstable();
                 assert!(woken.into_iter().eq((0..workers).map(|worker| (worker, round))));
@@ -158,6 +147,26 @@ impl Hooks for Stalls {
     }
 }
 
+/// Blocks this worker in the poll of a task that need not run there.
+fn block_unpinned(rt: &Runtime, worker: usize) -> Blocked {
+    loop {
+        let (release, blocks) = gate();
+        let (tell, told) = mpsc::channel();
+        let begins = async move {
+            let is_here = thread::current().name().unwrap().ends_with(&format!("-{worker}"));
+            tell.send(is_here).unwrap();
+            if is_here {
+                blocks();
+            }
+        };
+        // It is next there, unless the thread that spawns it is taken for a stuck one.
+        let task = wait(pin(rt, worker, || async { Some(spawn(begins)) }));
+        if told.recv().unwrap() {
+            return Blocked { release, task: task.unwrap() };
+        }
+    }
+}
+
 #[test]
 fn a_report_counts_those_that_wait() {
     within(|| {
@@ -171,12 +180,7 @@ fn a_report_counts_those_that_wait() {
             for kind in [TaskKind::Pinned, TaskKind::Send] {
                 let stuck = match kind {
                     TaskKind::Pinned => block_worker(&rt, 1),
-                    _ => {
-                        let (release, blocks) = gate();
-                        // Next on this worker.
-                        let task = pin(&rt, 1, || async { spawn(async { blocks() }) });
-                        Blocked { release, task: wait(task) }
-                    }
+                    _ => block_unpinned(&rt, 1),
                 };
                 let id = stuck.task.id();
                 let of_task =
@@ -187,7 +191,7 @@ fn a_report_counts_those_that_wait() {
                 assert_eq!((stall.worker, stall.pinned_tasks), (1, waiting), "{stall:?}");
                 assert_eq!(stall.task.as_ref().unwrap().kind, kind);
                 assert_eq!(stall.to_string().contains("that stay there"), waiting > 0, "{stall}");
-                release(stuck);
+                release([stuck]);
             }
         }
     });

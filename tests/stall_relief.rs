@@ -8,21 +8,23 @@
 
 #[path = "common/blocked.rs"]
 mod blocked;
+#[path = "common/peer.rs"]
+mod peer;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use blocked::{Blocked, block_worker, until};
+use blocked::{block_worker, release, until, wait, wait_once};
 use futures::channel::oneshot;
 use mainspring::hooks::Hooks;
 use mainspring::http::{Request, Router, Server};
-use mainspring::net::{TcpListener, TcpStream};
 use mainspring::time::{Sleep, sleep};
-use mainspring::{JoinHandle, Runtime, spawn};
-use std::future::{Future, poll_fn};
+use mainspring::{Runtime, spawn};
+use peer::{ask, connection};
+use std::future::Future;
 use std::io::{Read, Write};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 use watchdog::within;
@@ -65,16 +67,6 @@ fn end(rt: Runtime, told: &Told) -> Vec<(usize, usize, usize)> {
         assert!(worker != stuck && worker.max(stuck) < &workers && *tasks > 0, "{told:?}");
     }
     told
-}
-
-/// Without `block_on`, whose caller would look at the timers and sockets of a worker that is stuck.
-fn wait<T>(task: JoinHandle<T>) -> T {
-    task.wait_blocking(LONG).ok().unwrap().unwrap()
-}
-
-/// Polls it once, and finds that it waits.
-async fn begin<F: Future>(mut future: Pin<&mut F>) {
-    poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
 }
 
 #[test]
@@ -162,7 +154,7 @@ fn timers_that_belong_to_it() {
 
         let beats = rt.spawn(async {
             let mut timer = pin!(sleep(ms(5)));
-            begin(timer.as_mut()).await;
+            wait_once(timer.as_mut()).await;
             let (beat, beats) = mpsc::channel();
             // It is next on this worker, so nothing else comes between.
             let blocks = spawn(async move { beats.iter().take(20).count() });
@@ -182,16 +174,14 @@ fn timers_that_belong_to_it() {
 fn sockets_that_belong_to_it() {
     within(|| {
         let (rt, told) = runtime(2);
-        let listener = TcpListener::bind(([127, 0, 0, 1], 0)).unwrap();
-        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, mut peer) = connection(&rt);
         let echo = rt.spawn(async move {
-            let (stream, _): (TcpStream, _) = listener.accept().await.unwrap();
             let mut byte = [0];
             let (release, blocked) = mpsc::channel::<()>();
             let (begin_to_block, blocks) = mpsc::channel();
             let blocker = {
                 let mut read = pin!(stream.read(&mut byte));
-                begin(read.as_mut()).await;
+                wait_once(read.as_mut()).await;
                 let blocker = spawn(async move {
                     begin_to_block.send(()).unwrap();
                     let _ = blocked.recv();
@@ -199,12 +189,7 @@ fn sockets_that_belong_to_it() {
                 // The peer writes only when this worker is blocked.
                 let asks = thread::spawn(move || {
                     blocks.recv().unwrap();
-                    for n in 0..20 {
-                        peer.write_all(&[n]).unwrap();
-                        let mut answer = [0];
-                        peer.read_exact(&mut answer).unwrap();
-                        assert_eq!(answer, [n]);
-                    }
+                    ask(&mut peer, 20);
                 });
                 assert_eq!(read.await.unwrap(), 1);
                 (blocker, asks)
@@ -228,7 +213,7 @@ fn what_was_to_begin_there_and_what_is_woken_from_outside() {
     within(|| {
         for blocked in [0, 1] {
             let (rt, told) = runtime(2);
-            let Blocked { release, task } = block_worker(&rt, blocked);
+            let stuck = block_worker(&rt, blocked);
             let server = Server::builder()
                 .addr("127.0.0.1:0")
                 .build(Router::new().get("/", |_: Request| async { "hello" }))
@@ -248,8 +233,7 @@ fn what_was_to_begin_there_and_what_is_woken_from_outside() {
             }
             handle.shutdown(LONG);
             assert_eq!(wait(serves).unwrap().served, 20);
-            drop(release);
-            wait(task);
+            release([stuck]);
             let told = end(rt, &told);
             assert!(told.iter().any(|(_, stuck, _)| *stuck == blocked), "{told:?}");
         }

@@ -8,11 +8,11 @@ mod blocked;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use blocked::{gate, until};
+use blocked::{gate, until, wait};
+use mainspring::Runtime;
 use mainspring::hooks::{Hooks, Stall, StallKind, TaskInfo, Within};
 use mainspring::http::{Request, Router, Server};
 use mainspring::task::{Builder, TaskId};
-use mainspring::{JoinHandle, Runtime};
 use std::future::pending;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -78,10 +78,6 @@ fn end(rt: Runtime, told: &Told, count: usize) {
     let stalls = told.stalls.lock().unwrap();
     assert_eq!((stalls.len(), handle.metrics().stalls), (count, count as u64), "{stalls:?}");
     assert!(stalls.iter().all(|stall| stall.elapsed >= AFTER && stall.doing.is_none()));
-}
-
-fn wait<T>(task: JoinHandle<T>) -> T {
-    task.wait_blocking(LONG).ok().unwrap().unwrap()
 }
 
 /// Blocks in its drop until the sender is gone, and says that it does.

@@ -7,29 +7,23 @@
 
 #[path = "common/blocked.rs"]
 mod blocked;
-#[cfg(target_os = "linux")]
-#[path = "common/threads.rs"]
-mod threads;
+#[path = "common/peer.rs"]
+mod peer;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use blocked::{Blocked, begin, block, until};
+use blocked::{block, release, until, wait, wait_once};
 use mainspring::hooks::Hooks;
 use mainspring::net::TcpStream;
 use mainspring::time::sleep;
-use mainspring::{Handle, JoinHandle, Runtime, spawn, yield_now};
-use std::future::{Future, poll_fn};
-use std::io::{Read, Write};
-use std::pin::{Pin, pin};
+use mainspring::{Runtime, spawn, yield_now};
+use peer::{ask, connection};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 use watchdog::within;
-
-const LONG: Duration = Duration::from_secs(3600);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -87,30 +81,6 @@ fn end(rt: Runtime, told: &Told) {
     assert!(!there.contains(&true), "{told:?}");
 }
 
-fn wait<T>(task: JoinHandle<T>) -> T {
-    task.wait_blocking(LONG).ok().unwrap().unwrap()
-}
-
-fn release(rt: &Runtime, blocked: Vec<Blocked>) {
-    for Blocked { release, task } in blocked {
-        drop(release);
-        rt.block_on(task).unwrap();
-    }
-}
-
-/// Polls it once, and finds that it waits.
-async fn wait_once<F: Future>(mut future: Pin<&mut F>) {
-    poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
-}
-
-/// A connection to a peer of the test.
-fn connection(rt: &Runtime) -> (TcpStream, std::net::TcpStream) {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let _entered = rt.enter();
-    (TcpStream::from_std(listener.accept().unwrap().0).unwrap(), peer)
-}
-
 /// What all tasks of [`fill`] have in common.
 #[derive(Default)]
 struct Shared {
@@ -159,15 +129,6 @@ async fn fill(
     echo.await.unwrap();
 }
 
-fn ask(peer: &mut std::net::TcpStream, times: u8) {
-    for n in 0..times {
-        peer.write_all(&[n]).unwrap();
-        let mut answer = [0];
-        peer.read_exact(&mut answer).unwrap();
-        assert_eq!(answer, [n]);
-    }
-}
-
 #[test]
 fn timers_sockets_and_slots_of_all_workers_go_on() {
     for workers in [1, 2, 4] {
@@ -183,8 +144,8 @@ fn timers_sockets_and_slots_of_all_workers_go_on() {
                 let ((gate, blocks), (stream, peer)) = (blocked::gate(), connection(&rt));
                 let (begin, run) = (begin.clone(), run.clone());
                 let fills = fill(worker, shared.clone(), stream, blocks, begin, run);
-                let pinned = rt.handle().spawn_pinned(worker, move || async { spawn(fills) });
-                tasks.push(wait(pinned.ok().unwrap()));
+                let pinned = rt.handle().spawn_pinned(worker, move || async { Some(spawn(fills)) });
+                tasks.extend(wait(pinned.ok().unwrap()));
                 gates.push(gate);
                 peers.push(peer);
             }
@@ -226,100 +187,8 @@ fn many_more_tasks_block_than_there_are_workers() {
             let metrics = rt.handle().metrics();
             assert!((count - workers + 1..=64).contains(&metrics.rescuers), "{metrics:?}");
             assert!(metrics.rescuers_without_a_poll >= count - workers, "{metrics:?}");
-            release(&rt, blocked);
+            release(blocked);
             end(rt, &told);
-        }
-    });
-}
-
-/// Whether it ends while the others block. That it does not can only be seen by waiting for a while.
-fn ends_meanwhile(begun: &Receiver<()>) -> bool {
-    begun.recv_timeout(ms(200)).is_ok()
-}
-
-#[test]
-fn no_more_stand_in_than_may() {
-    within(|| {
-        for (workers, most) in [(2, 2), (1, 1), (2, 0), (1, 3)] {
-            let builder = Runtime::builder().worker_threads(workers).thread_name("few");
-            let rt = builder.max_rescuers(most).stall_after(ms(2)).build().unwrap();
-            let (mut blocked, begun) = begin(&rt, workers + most + 1);
-            (0..workers + most).for_each(|_| begun.recv().unwrap());
-            assert!(!ends_meanwhile(&begun), "there is a thread too many");
-            let metrics = rt.handle().metrics();
-            assert_eq!((metrics.rescuers, metrics.rescuers_without_a_poll), (most, most));
-            #[cfg(target_os = "linux")]
-            assert!(threads::named("few-").len() <= workers + most + 2, "the sentry and reports");
-            // Whichever of them blocks, its thread goes on then.
-            drop(blocked.drain(..workers + most));
-            begun.recv().unwrap();
-            release(&rt, blocked);
-        }
-    });
-}
-
-#[test]
-fn the_root_goes_on_and_so_do_its_timers_and_sockets() {
-    for workers in [1, 2, 4] {
-        within(move || {
-            let builder = Runtime::builder().worker_threads(workers).stall_after(ms(2));
-            let rt = builder.build().unwrap();
-            let (stream, mut peer) = connection(&rt);
-            let asks = thread::spawn(move || ask(&mut peer, 200));
-            let mut asked = 0;
-            for round in 0..40 {
-                let blocked = block(&rt, 1 + round % (2 * workers));
-                rt.block_on(async {
-                    for _ in 0..5 {
-                        sleep(ms(1)).await;
-                        let mut byte = [0];
-                        asked += stream.read(&mut byte).await.unwrap();
-                        stream.write_all(&byte).await.unwrap();
-                        assert_eq!(spawn(async { 7 }).await.unwrap(), 7);
-                    }
-                });
-                release(&rt, blocked);
-            }
-            assert_eq!(asked, 200);
-            asks.join().unwrap();
-        });
-    }
-}
-
-fn polls(handle: &Handle) -> Vec<u64> {
-    handle.metrics().workers.iter().map(|worker| worker.polls).collect()
-}
-
-/// With one thread for each that blocks; afterwards they end, and the workers do all as before.
-#[test]
-fn what_stood_in_goes_away() {
-    within(|| {
-        let builder = Runtime::builder().worker_threads(2).thread_name("back");
-        let rt = builder.stall_after(ms(2)).rescuer_keep_alive(ms(20)).build().unwrap();
-        let handle = rt.handle();
-        for _ in 0..5 {
-            let blocked = block(&rt, 10);
-            #[cfg(target_os = "linux")]
-            assert!(threads::named("back-").len() >= 10);
-            release(&rt, blocked);
-            until(|| handle.metrics().rescuers == 0);
-            #[cfg(target_os = "linux")]
-            until(|| threads::named("back-").len() == 3);
-            let before = polls(&handle);
-            let over = Arc::new(AtomicBool::new(false));
-            let tasks: Vec<_> = (0..50)
-                .map(|_| {
-                    let over = over.clone();
-                    rt.spawn(async move {
-                        while !over.load(SeqCst) {
-                            yield_now().await;
-                        }
-                    })
-                })
-                .collect();
-            until(|| before.iter().zip(polls(&handle)).all(|(before, now)| now > before + 100));
-            over.store(true, SeqCst);
-            tasks.into_iter().for_each(wait);
         }
     });
 }

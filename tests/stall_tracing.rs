@@ -90,14 +90,11 @@ fn a_stall_is_told_with_all_that_is_known() {
         drop(rt.handle().spawn_pinned(1, std::future::pending::<()>).ok().unwrap());
 
         let (release, blocks) = gate();
-        let make = || async {
-            let line = line!() + 1;
-            let task = Builder::new().name("import").spawn(async { blocks() });
-            (task, line)
-        };
-        // It is next on this worker.
-        let spawned = rt.handle().spawn_pinned(1, make).ok().unwrap();
-        let (task, line) = rt.block_on(spawned).unwrap();
+        let named = Builder::new().name("import");
+        let entered = rt.enter();
+        let line = line!() + 1;
+        let task = named.spawn_pinned(1, || async { blocks() }).ok().unwrap();
+        drop(entered);
         let id = task.id().to_string();
         let Fields(fields) = told("task.id", &id);
         assert_eq!((&*fields["task.name"], &*fields["worker"]), ("import", "1"));

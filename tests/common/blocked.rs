@@ -2,7 +2,10 @@
 #![allow(dead_code)]
 
 use mainspring::{JoinHandle, Runtime};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +50,7 @@ pub(crate) fn block_worker(rt: &Runtime, worker: usize) -> Blocked {
         begin.send(()).unwrap();
         wait();
     };
-    let task = rt.handle().spawn_pinned(worker, blocks).ok().expect("there is such a worker");
+    let task = rt.handle().spawn_pinned(worker, blocks).ok().unwrap();
     begun.recv().unwrap();
     Blocked { release, task }
 }
@@ -57,4 +60,24 @@ pub(crate) fn until(what: impl Fn() -> bool) {
     while !what() {
         thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// The outcome of a task. Not by `block_on`, whose caller looks at the timers and sockets of a worker that
+/// is stuck.
+pub(crate) fn wait<T>(task: JoinHandle<T>) -> T {
+    task.wait_blocking(Duration::from_secs(3600)).ok().unwrap().unwrap()
+}
+
+/// Ends all of them.
+pub(crate) fn release(blocked: impl IntoIterator<Item = Blocked>) {
+    for Blocked { release, task } in blocked {
+        drop(release);
+        wait(task);
+    }
+}
+
+/// Polls it once, and finds that it waits.
+pub(crate) async fn wait_once<F: Future>(mut future: Pin<&mut F>) {
+    let is_pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending);
 }

@@ -192,3 +192,38 @@ fn many_more_tasks_block_than_there_are_workers() {
         }
     });
 }
+
+/// Blocks the first worker that is about to sleep.
+struct BlocksInPark(Mutex<Option<Box<dyn FnOnce() + Send>>>, Sender<usize>);
+
+impl Hooks for BlocksInPark {
+    fn on_park(&self, worker: usize) {
+        let blocks = self.0.lock().unwrap().take();
+        if let Some(blocks) = blocks {
+            self.1.send(worker).unwrap();
+            blocks();
+        }
+    }
+}
+
+/// Nobody else is called while somebody searches: here that is one that does not come to it.
+#[test]
+fn a_worker_is_stuck_while_it_searches() {
+    within(|| {
+        for _ in 0..5 {
+            let ((release_hook, blocks), (tell, told)) = (blocked::gate(), mpsc::channel());
+            let hooks = Arc::new(BlocksInPark(Mutex::new(Some(Box::new(blocks))), tell));
+            let rt = Runtime::builder().worker_threads(2).hooks(hooks).build().unwrap();
+            let stuck = told.recv().unwrap();
+            let other = blocked::block_worker(&rt, 1 - stuck);
+            until(|| rt.handle().metrics().rescues > 0);
+            release([other]);
+            for _ in 0..20 {
+                // All the others sleep, then.
+                std::thread::sleep(ms(3));
+                assert_eq!(wait(rt.spawn(async { 7 })), 7);
+            }
+            drop(release_hook);
+        }
+    });
+}

@@ -179,3 +179,28 @@ fn the_smallest_stack_holds_a_worker() {
         });
     });
 }
+
+#[test]
+fn what_is_decided_about_stalls_is_out_of_its_bounds() {
+    let says = |builder: Builder| builder.build().map(drop).unwrap_err().to_string();
+    let (ms, hour) = (Duration::from_millis, Duration::from_secs(3600));
+    for bad in [Duration::ZERO, Duration::from_micros(1999), hour + ms(1), Duration::MAX] {
+        let said = says(Runtime::builder().stall_after(bad));
+        assert!(
+            said.starts_with(&format!("stall_after is {bad:?}, but must be from 2ms")),
+            "{said}"
+        );
+        let said = says(Runtime::builder().report_stall_after(bad));
+        assert!(said.starts_with(&format!("report_stall_after is {bad:?}, but")), "{said}");
+    }
+    for bad in [65, usize::MAX] {
+        let said = says(Runtime::builder().max_rescuers(bad));
+        assert_eq!(said, format!("max_rescuers is {bad}, but must be 64 at most"));
+    }
+    for (time, rescuers) in [(ms(2), 0), (hour, 64)] {
+        let builder = Runtime::builder().worker_threads(1).stall_after(time);
+        builder.report_stall_after(time).max_rescuers(rescuers).build().unwrap();
+    }
+    // Also where nobody looks, so that a mistake shows before somebody does.
+    says(Runtime::builder().sentry(false).max_rescuers(65));
+}

@@ -2,7 +2,7 @@
 
 use super::seat::Beside;
 use super::sentry::Report;
-use crate::hooks::{HookSet, Stall, Within};
+use crate::hooks::{HookSet, Stall, TaskKind, Within};
 use crate::primitives::thread;
 use crate::task::Spawn;
 use std::any::Any;
@@ -74,8 +74,10 @@ fn stall(report: &Report, tasks: &dyn Spawn) -> Stall {
         Err(Beside::Wakers) => (None, Within::Wakers),
         Err(Beside::Root) => (None, Within::Root),
     };
-    let pinned_tasks = tasks.staying(seat);
     let (task, doing) = found.map_or((None, None), |found| (Some(found.info), found.doing));
+    // It does not wait for itself.
+    let is_pinned = task.as_ref().is_some_and(|task| task.kind == TaskKind::Pinned);
+    let pinned_tasks = tasks.staying(seat).saturating_sub(usize::from(is_pinned));
     let doing = doing.and_then(|doing| doing.tell());
     Stall { task, within, doing, worker: seat, elapsed, kind, pinned_tasks }
 }

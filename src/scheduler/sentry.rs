@@ -151,7 +151,10 @@ impl<S: Staff> Sentry<S> {
                 && (shards.seat(*number).queued() > 0 || !is_served(shards, *number))
         };
         let mut alone = (0..self.watches.len()).filter(wants).peekable();
-        if alone.peek().is_none() || shards.call_for_relief() {
+        // While somebody searches, who pushes calls nobody; and one of those who are stuck may be one of
+        // those who search.
+        let is_needed = alone.peek().is_some() || shards.has_surplus();
+        if !is_needed || shards.call_for_relief() {
             return;
         }
         let alone: Vec<_> = alone.collect();

@@ -23,7 +23,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// One for each worker, in their order.
+    /// One for each worker, in their order. What is done by threads that stand in for them is not in it.
     pub workers: Vec<WorkerMetrics>,
     /// Tasks, and wakes of tasks, that came from other threads and that no worker has taken up yet. What
     /// was left for one worker of several, as a task that stays there, is among those that are `queued`

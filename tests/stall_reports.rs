@@ -9,15 +9,16 @@ mod blocked;
 mod watchdog;
 
 use blocked::{gate, until, wait};
-use mainspring::Runtime;
 use mainspring::hooks::{Hooks, Stall, StallKind, TaskInfo, Within};
 use mainspring::http::{Request, Router, Server};
 use mainspring::task::{Builder, TaskId};
+use mainspring::{LocalRuntime, Runtime, spawn};
 use std::future::pending;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 use watchdog::within;
 
@@ -265,5 +266,30 @@ fn a_handler_of_the_http_server() {
         handle.shutdown(LONG);
         wait(serves).unwrap();
         assert_eq!(rt.handle().metrics().stalls, 1);
+    });
+}
+
+#[test]
+fn on_a_runtime_of_one_thread_all_the_others_wait() {
+    within(|| {
+        let told = Arc::<Told>::default();
+        let builder = LocalRuntime::builder().hooks(told.clone()).watch_stalls(true);
+        let rt = builder.build().unwrap();
+        rt.block_on(async {
+            let waits: Vec<_> = (0..3).map(|_| spawn(pending::<()>())).collect();
+            let (told, (release, blocks)) = (told.clone(), gate());
+            let stuck = spawn(async move { blocks() });
+            let id = stuck.id();
+            let sees = thread::spawn(move || {
+                let stall = told.of(Some(id));
+                drop(release);
+                stall
+            });
+            stuck.await.unwrap();
+            let stall = sees.join().unwrap();
+            assert_eq!((stall.worker, stall.kind), (0, StallKind::Blocked));
+            assert_eq!(stall.pinned_tasks, 3, "it does not wait for itself");
+            waits.iter().for_each(|task| task.abort());
+        });
     });
 }

@@ -5,7 +5,7 @@ use super::local::WORKER;
 use super::tally::Tally;
 use crate::context;
 use crate::driver::Driver;
-use crate::hooks::{Metrics, TaskId};
+use crate::hooks::{Metrics, TaskId, TaskKind};
 use crate::primitives::{AtomicUsize, Mutex, Ordering::Relaxed};
 use crate::task::{
     Birth, Found, Home, Notice, Placement, Runnable, Schedule, Spawn, TaskDump, ThreadBound,
@@ -187,8 +187,8 @@ impl Spawn for LocalSpawn {
         self.0.find(wanted)
     }
 
-    fn staying(&self, _: usize) -> usize {
-        self.0.live_tasks()
+    fn staying(&self, _: usize, beside: Option<TaskKind>) -> usize {
+        self.0.live_tasks().saturating_sub(usize::from(beside.is_some()))
     }
 
     fn measure(&self, metrics: &mut Metrics) {

@@ -2,7 +2,7 @@
 
 use super::seat::Beside;
 use super::sentry::Report;
-use crate::hooks::{HookSet, Stall, TaskKind, Within};
+use crate::hooks::{HookSet, Stall, Within};
 use crate::primitives::thread;
 use crate::task::Spawn;
 use std::any::Any;
@@ -76,8 +76,7 @@ fn stall(report: &Report, tasks: &dyn Spawn) -> Stall {
     };
     let (task, doing) = found.map_or((None, None), |found| (Some(found.info), found.doing));
     // It does not wait for itself.
-    let is_pinned = task.as_ref().is_some_and(|task| task.kind == TaskKind::Pinned);
-    let pinned_tasks = tasks.staying(seat).saturating_sub(usize::from(is_pinned));
+    let pinned_tasks = tasks.staying(seat, task.as_ref().map(|task| task.kind));
     let doing = doing.and_then(|doing| doing.tell());
     Stall { task, within, doing, worker: seat, elapsed, kind, pinned_tasks }
 }

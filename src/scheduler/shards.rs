@@ -8,7 +8,7 @@ use super::shard::{Left, Shard};
 use super::tally::Tally;
 use crate::context;
 use crate::driver::{Clock, Driver};
-use crate::hooks::{HookSet, Metrics, TaskId};
+use crate::hooks::{HookSet, Metrics, TaskId, TaskKind};
 use crate::primitives::{
     AtomicBool, AtomicUsize, Injector, Ordering, Steal, Stealer, ThreadKey, full_fence,
 };
@@ -410,8 +410,9 @@ impl Spawn for Homes {
         self.of_shards.len()
     }
 
-    fn staying(&self, shard: usize) -> usize {
-        self.pinned.get(shard).map_or(0, |home| home.live_tasks())
+    fn staying(&self, shard: usize, beside: Option<TaskKind>) -> usize {
+        let all = self.pinned.get(shard).map_or(0, |home| home.live_tasks());
+        all.saturating_sub(usize::from(beside == Some(TaskKind::Pinned)))
     }
 
     #[cfg(feature = "http")]

@@ -10,7 +10,7 @@ use super::own::Own;
 use super::pinned::Pinned;
 use super::run::Runnable;
 use super::state::State;
-use crate::hooks::{Metrics, TaskId};
+use crate::hooks::{Metrics, TaskId, TaskKind};
 use std::fmt;
 use std::future::Future;
 use std::ptr::NonNull;
@@ -58,9 +58,9 @@ pub(crate) trait Spawn: Send + Sync + 'static {
         false
     }
 
-    /// How many tasks that worker alone can run.
-    fn staying(&self, shard: usize) -> usize {
-        let _ = shard;
+    /// How many tasks that worker alone can run, beside one of this kind that it runs.
+    fn staying(&self, shard: usize, beside: Option<TaskKind>) -> usize {
+        let _ = (shard, beside);
         0
     }
 

@@ -145,9 +145,10 @@ impl Watching {
         f()
     }
 
-    /// In a child process, where there is no sentry to wait for.
+    /// In a child process, where there is no sentry to wait for, nor to detach: its stack may be that of
+    /// another thread by now.
     pub(super) fn forget_sentry(&mut self) {
-        drop(self.sentry.take());
+        std::mem::forget(self.sentry.take());
     }
 }
 

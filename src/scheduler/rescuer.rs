@@ -98,6 +98,13 @@ impl Rescuer {
         if !is_stuck() || !shard.adopter.adopt(duty.before, self.runner.number) {
             return;
         }
+        // Who comes back looks at the adopter after a full fence, before it sleeps: one of the two sees
+        // the other. A worker that slept here beside this thread would miss what this thread is told.
+        full_fence();
+        if duty.before.is_none() && !is_stuck() {
+            shard.adopter.let_go(self.runner.number);
+            return;
+        }
         shards.rescuers.begin(self.index, duty.shard);
         shards.tally.rescue();
         let (number, stuck) = (self.runner.number, duty.stuck);

@@ -183,6 +183,8 @@ impl Rescuer {
             && self.runner.seat().is_empty();
         let turned = self.turn(shard, if stays { Turn::Sleep(now) } else { Turn::Look });
         self.runner.searching = shards.idle.unpark(number) == idle::Left::Called;
+        // Who counted it among the parked may have taken it for the worker, which runs.
+        shards.bell.worker_wakes();
         self.runner.tell(|hooks| hooks.on_unpark(number));
         let Some(turned) = turned else { return };
         if stays && let Ok(turned) = &turned {

@@ -149,7 +149,14 @@ impl<S: Staff> Sentry<S> {
                 && (shards.seat(*number).queued() > 0 || !is_served(shards, *number))
         };
         let mut alone = (0..self.watches.len()).filter(wants).peekable();
-        if alone.peek().is_none() || shards.call_for_relief() {
+        if alone.peek().is_none() {
+            // One that is stuck may be counted as one that searches, and nobody was called for that.
+            if shards.has_surplus() {
+                let _ = shards.call_for_relief();
+            }
+            return;
+        }
+        if shards.call_for_relief() {
             return;
         }
         let alone: Vec<_> = alone.collect();

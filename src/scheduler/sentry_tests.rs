@@ -342,6 +342,25 @@ fn looks_that_are_late_send_nobody_and_all_takes_longer_then() {
     });
 }
 
+/// As in a hook that it calls before it parks: who pushes then takes it for one who searches.
+#[test]
+fn one_that_is_stuck_as_it_searches_keeps_nobody_from_being_called() {
+    scene(2, |scene| {
+        assert!(scene.shards.idle.begin_search());
+        scene.begin(STUCK);
+        scene.stands_in(0);
+        scene.park(OTHER);
+        let homes = Arc::clone(&scene.homes);
+        let injects = move || drop(spawn(&*homes, async {}, Location::caller()));
+        scene.look(3, 5);
+        thread::spawn(injects).join().unwrap();
+        assert!(!scene.was_called(OTHER), "there was nothing to do");
+        scene.park(OTHER);
+        scene.look(1, 1);
+        assert!(scene.was_called(OTHER));
+    });
+}
+
 #[test]
 fn nobody_is_sent_while_the_runtime_ends() {
     scene(2, |scene| {

@@ -161,3 +161,19 @@ fn a_pool_in_a_child_takes_nothing_in() {
         in_child(move || pool.execute(Box::new(|| ())).is_err());
     });
 }
+
+/// The child may have given the memory of the parent's thread, which watches, to a thread of its own.
+#[test]
+fn a_child_process_drops_a_runtime_that_is_watched_and_its_own_threads_go_on() {
+    within(|| {
+        let rt = LocalRuntime::builder().watch_stalls(true).build().unwrap();
+        rt.block_on(async { sleep(ms(1)).await });
+        in_child(move || {
+            let (end, ends) = std::sync::mpsc::channel::<()>();
+            let own = std::thread::spawn(move || ends.recv().is_err());
+            drop(rt);
+            drop(end);
+            own.join().unwrap_or(false)
+        });
+    });
+}

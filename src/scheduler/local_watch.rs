@@ -160,9 +160,10 @@ impl Watching {
         self.watched.running.leave(0);
     }
 
-    /// In a child process, where there is no sentry to wait for.
+    /// In a child process, where there is no sentry to wait for, nor to detach: its stack may be that of
+    /// another thread by now.
     pub(super) fn forget_sentry(&mut self) {
-        drop(self.sentry.take());
+        std::mem::forget(self.sentry.take());
     }
 }
 

@@ -14,9 +14,10 @@ use super::worker;
 use crate::hooks::HookSet;
 use crate::primitives::{Arc, AtomicU32, NewThread, Ordering, Parker, thread};
 use crate::task::{Spawn, spawn, spawn_pinned};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::sync::Arc as StdArc;
+use std::task::Poll;
 use std::time::Duration;
 
 use Ordering::Relaxed;
@@ -120,6 +121,72 @@ fn loom_notice_against_return() {
         scene.come_back(worker);
         scene.unmark_all();
         scene.end_before([rescuer], []);
+    });
+}
+
+/// The worker comes back and sleeps as somebody adopts its driver, who takes the notice of a task that only
+/// the worker can run, and is busy until that has run. The worker does not sleep beside it.
+#[test]
+fn loom_adopt_against_sleep() {
+    model(2, || {
+        let mut scene = Scene::new(1);
+        let (worker, within) = scene.worker_in_a_poll();
+        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
+        let ran = Arc::new(AtomicU32::new(0));
+        let (tells, waits) = (ran.clone(), ran);
+        let leaves = thread::spawn(move || {
+            let pinned = move || async move {
+                tells.store(1, Relaxed);
+                last.await;
+            };
+            drop(spawn_pinned(&*homes, 0, pinned, Location::caller()).unwrap_or_else(|_| panic!()));
+            let busy = poll_fn(move |cx| {
+                if waits.load(Relaxed) == 1 {
+                    return Poll::Ready(());
+                }
+                thread::yield_now();
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            });
+            drop(spawn(&*homes, busy, Location::caller()));
+        });
+        leaves.join().unwrap();
+        loom::explore();
+        let rescuer = scene.rescue(within, None);
+        scene.come_back(worker);
+        scene.unmark_all();
+        scene.end_before([rescuer], []);
+    });
+}
+
+/// Who stands in has taken the notice of a task that only the worker can run, and is in a poll that waits
+/// for that task. The worker comes back, and finds it.
+#[test]
+fn loom_return_beside_one_in_a_poll() {
+    model(2, || {
+        let mut scene = Scene::new(1);
+        let start = scene.start(0);
+        let ran = Arc::new(Parker::new());
+        let (tells, homes) = (ran.clone(), StdArc::clone(&scene.homes));
+        let leaves = thread::spawn(move || {
+            let pinned = move || async move { tells.unpark() };
+            drop(spawn_pinned(&*homes, 0, pinned, Location::caller()).unwrap_or_else(|_| panic!()));
+        });
+        leaves.join().unwrap();
+        let shards = scene.shards();
+        let within = scene.homes.shards.seat(0).running.get();
+        let first = shards.rescuers.enlist(Duty { shard: 0, before: None, stuck: 0, within });
+        assert_eq!(first, Enlisted::New(0));
+        let stands_in = InAPoll::new(scene.rescuer(0), 0, || {
+            assert!(shards.each()[0].driver.take_notified());
+        });
+        loom::explore();
+        let worker = thread::spawn(move || worker::work(start));
+        ran.park();
+        scene.homes.close();
+        scene.homes.shards.close();
+        stands_in.come_back();
+        scene.end_before([worker], []);
     });
 }
 

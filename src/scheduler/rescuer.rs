@@ -11,9 +11,9 @@ use super::rescuers::Duty;
 use super::runner::Runner;
 use super::shard::Shard;
 use super::shards::Shards;
-use crate::context::{self, Current, DefaultExecutor, Outside, Runs};
-use crate::driver::{Turn, Turned};
-use crate::hooks::HookSet;
+use crate::context::{self, Current, DefaultExecutor, EnterGuard, Outside, Runs};
+use crate::driver::{Driver, Turn, Turned};
+use crate::hooks::{HookSet, Hooks};
 use crate::primitives::{NewThread, Parker, full_fence, thread};
 use std::io;
 use std::rc::Rc;
@@ -39,13 +39,16 @@ pub(super) fn rescue(start: Start, duty: Duty) {
     let mut rescuer = Rescuer::sit_down(start);
     let parker = Arc::new(Parker::new());
     let number = rescuer.runner.number;
-    rescuer.runner.tell(|hooks| hooks.on_worker_start(number));
+    // For hooks, which find of the runtime what they find on a worker.
+    let entered = rescuer.enter(Arc::clone(&rescuer.outside.driver));
+    rescuer.tell_between(|hooks| hooks.on_worker_start(number));
     let mut duty = Some(duty);
     while let Some(present) = duty {
         rescuer.stand_in(present);
         duty = rescuer.runner.shards.rescuers.wait(rescuer.index, &parker, keep_alive);
     }
-    rescuer.runner.tell(|hooks| hooks.on_worker_stop(number));
+    rescuer.tell_between(|hooks| hooks.on_worker_stop(number));
+    drop(entered);
     rescuer.stand_up();
 }
 
@@ -74,6 +77,19 @@ impl Rescuer {
         shards.rescuers.dismiss(index);
     }
 
+    /// Makes the runtime that of this thread, with a driver for what waits.
+    fn enter(&self, driver: Arc<Driver>) -> EnterGuard {
+        let Outside { driver: _, spawn, calls } = self.outside.clone();
+        let executor = Arc::clone(&self.executor);
+        context::enter(Rc::new(Current { driver, spawn, executor, calls, runs: Runs::Send }))
+    }
+
+    /// Calls a hook while it stands in for nobody, so that nobody would come to what that queues here.
+    fn tell_between(&mut self, event: impl FnOnce(&dyn Hooks)) {
+        self.runner.tell(event);
+        self.leave_queued();
+    }
+
     /// Stands in for a worker, for as long as it is needed.
     fn stand_in(&mut self, duty: Duty) {
         let shards = Arc::clone(&self.runner.shards);
@@ -82,13 +98,17 @@ impl Rescuer {
         if !is_stuck() || !shard.adopter.adopt(duty.before, self.runner.number) {
             return;
         }
+        // Who comes back looks at the adopter after a full fence, before it sleeps: one of the two sees
+        // the other. A worker that slept here beside this thread would miss what this thread is told.
+        full_fence();
+        if duty.before.is_none() && !is_stuck() {
+            shard.adopter.let_go(self.runner.number);
+            return;
+        }
         shards.rescuers.begin(self.index, duty.shard);
         shards.tally.rescue();
         let (number, stuck) = (self.runner.number, duty.stuck);
-        let Outside { driver: _, spawn, calls } = self.outside.clone();
-        let (driver, executor) = (Arc::clone(&shard.driver), Arc::clone(&self.executor));
-        let current = Current { driver, spawn, executor, calls, runs: Runs::Send };
-        let entered = context::enter(Rc::new(current));
+        let entered = self.enter(Arc::clone(&shard.driver));
         let now = self.runner.clock().now();
         self.runner.is_back(now);
         self.runner.tell(|hooks| hooks.on_rescue(number, stuck));
@@ -163,6 +183,8 @@ impl Rescuer {
             && self.runner.seat().is_empty();
         let turned = self.turn(shard, if stays { Turn::Sleep(now) } else { Turn::Look });
         self.runner.searching = shards.idle.unpark(number) == idle::Left::Called;
+        // Who counted it among the parked may have taken it for the worker, which runs.
+        shards.bell.worker_wakes();
         self.runner.tell(|hooks| hooks.on_unpark(number));
         let Some(turned) = turned else { return };
         if stays && let Ok(turned) = &turned {
@@ -197,13 +219,18 @@ impl Rescuer {
         if self.runner.searching {
             self.runner.found();
         }
-        while let Some(task) = self.runner.seat().pop() {
-            self.runner.shards.inject(task);
-        }
+        self.leave_queued();
         // A notice that was taken here may have been of something that only the worker can take.
         shard.driver.unpark();
         self.runner.seat().counters.present.forget();
         self.runner.shards.rescuers.end(self.index);
+    }
+
+    /// Leaves what is queued to all.
+    fn leave_queued(&self) {
+        while let Some(task) = self.runner.seat().pop() {
+            self.runner.shards.inject(task);
+        }
     }
 }
 
@@ -234,3 +261,7 @@ impl InAPoll {
         rescuer.stand_up();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "rescuer_tests.rs"]
+mod tests;

@@ -57,6 +57,12 @@ impl Rounds {
         Self { last: now, pace: Pace::After(CALM), alert_until, quiet_since, strain }
     }
 
+    /// When it was looked last.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn last_look(&self) -> Instant {
+        self.last
+    }
+
     /// Waits for the next look, on the sentry's thread; `false` if there is none any more.
     pub(super) fn wait(
         &mut self,

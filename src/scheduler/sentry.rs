@@ -169,8 +169,8 @@ impl<S: Staff> Sentry<S> {
     /// Sends somebody who stands in for a worker, if it is time.
     fn rescue(&mut self, shards: &Shards, shard: usize) {
         if is_served(shards, shard) {
-            // It has a task in its slot, or more, that whoever stands in for it comes to when it can.
-            return;
+            // Whoever stands in for it may never run out of tasks, as others may, and search.
+            return move_queued(shards, shard);
         }
         let before = shards.each()[shard].adopter.get();
         let stuck = before.unwrap_or(shard);
@@ -181,11 +181,20 @@ impl<S: Staff> Sentry<S> {
         }
         watch.helped();
         let duty = Duty { shard, before, stuck, within: watch.within() };
-        if let Enlisted::New(index) = shards.rescuers.enlist(duty)
-            && self.staff.start(index, duty).is_err()
-        {
+        let comes = match shards.rescuers.enlist(duty) {
+            Enlisted::Spare => true,
+            Enlisted::New(index) => {
+                let started = self.staff.start(index, duty).is_ok();
+                if !started {
+                    shards.rescuers.dismiss(index);
+                }
+                started
+            }
+            Enlisted::Nobody => false,
+        };
+        if !comes {
             // It is tried again after the same time.
-            shards.rescuers.dismiss(index);
+            move_queued(shards, shard);
         }
     }
 }
@@ -204,6 +213,10 @@ fn is_served(shards: &Shards, number: usize) -> bool {
 
 /// Moves what is queued behind a thread to where all come to it.
 fn move_queued(shards: &Shards, number: usize) {
+    if shards.is_closing() {
+        // Who ends steals it, or drops it: which may be long, and is code of others.
+        return;
+    }
     let seat = shards.seat(number);
     seat.slot.take().into_iter().for_each(|task| shards.inject(task));
     for _ in 0..MOVED {
@@ -214,3 +227,7 @@ fn move_queued(shards: &Shards, number: usize) {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "sentry_tests.rs"]
+mod tests;

@@ -249,7 +249,9 @@ impl Worker {
         let others_search = self.runner.shards.idle.park(number, self.runner.searching);
         (self.runner.searching, self.runner.given) = (false, false);
         full_fence();
-        let stays = !self.inbox_is_due && self.may_sleep(others_search);
+        // Somebody may have adopted the driver since it was taken back.
+        let alone = !self.inbox_is_due && !self.shard().adopter.is_there();
+        let stays = alone && self.may_sleep(others_search);
         if stays {
             self.shard().counters.parks.add(1);
             self.shard().counters.present.forget();

@@ -56,7 +56,7 @@ pub(crate) enum StartError {
 
 /// The workers of one runtime.
 pub(crate) struct Workers {
-    homes: Arc<Homes>,
+    pub(super) homes: Arc<Homes>,
     ends: Arc<Ends>,
     outside: Outside,
     executor: Arc<dyn DefaultExecutor>,

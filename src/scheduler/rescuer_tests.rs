@@ -6,10 +6,11 @@ use super::super::workers::{Settings, Workers};
 use crate::context;
 use crate::driver::KernelTimers;
 use crate::hooks::{HookSet, Hooks};
+use crate::primitives::Mutex;
 use crate::sync::oneshot;
 use crate::task::spawn;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Tells what there was in calls between duties, and wakes somebody there.
@@ -22,7 +23,7 @@ impl Tells {
     fn tell(&self, call: &'static str, worker: usize) {
         if worker > 0 {
             let _ = self.entered.send((call, context::is_entered()));
-            let wake = self.wakes.lock().unwrap().pop();
+            let wake = self.wakes.lock().pop();
             wake.into_iter().for_each(|wake| wake.send(()).unwrap());
         }
     }

@@ -79,6 +79,16 @@ impl Scene {
         }
     }
 
+    /// Ends the scene when this thread has, which nobody tells to any more: its end must not need that.
+    fn end_after(
+        self,
+        rescuer: thread::JoinHandle<()>,
+        others: impl IntoIterator<Item = thread::JoinHandle<()>>,
+    ) {
+        rescuer.join().unwrap();
+        self.end_before([], others);
+    }
+
     /// What the sentry sees when nothing is stuck any more.
     fn unmark_all(&self) {
         let shards = &self.homes.shards;
@@ -99,7 +109,7 @@ fn loom_adopt_against_return() {
         let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 
@@ -120,7 +130,33 @@ fn loom_notice_against_return() {
         let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
+    });
+}
+
+/// The worker comes back and sleeps, and is told of a task that only it can run, as the one that stood in
+/// is about to let go, and takes that notice.
+#[test]
+fn loom_notice_against_letting_go() {
+    model(1, || {
+        let mut scene = Scene::new(1);
+        let (worker, within) = scene.worker_in_a_poll();
+        let rescuer = scene.rescue(within, None);
+        // It has adopted the driver, and has run this.
+        let ran = Arc::new(Parker::new());
+        let tells = ran.clone();
+        drop(scene.spawn(async move { tells.unpark() }));
+        ran.park();
+        loom::explore();
+        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
+        let leaves = thread::spawn(move || {
+            drop(
+                spawn_pinned(&*homes, 0, || last, Location::caller()).unwrap_or_else(|_| panic!()),
+            );
+        });
+        scene.come_back(worker);
+        scene.unmark_all();
+        scene.end_after(rescuer, [leaves]);
     });
 }
 
@@ -155,7 +191,7 @@ fn loom_adopt_against_sleep() {
         let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 
@@ -210,7 +246,7 @@ fn loom_reclaim_against_sleep() {
         scene.come_back(worker);
         assert!(!shards.each()[0].adopter.is_there());
         scene.unmark_all();
-        scene.end_before([rescuer], [injects]);
+        scene.end_after(rescuer, [injects]);
     });
 }
 
@@ -236,7 +272,7 @@ fn loom_rescuer_stalls_and_is_adopted_from() {
         drop(never_back);
         scene.unmark_all();
         scene.homes.retire_from(0);
-        scene.end_before([second], []);
+        scene.end_after(second, []);
     });
 }
 
@@ -275,7 +311,7 @@ fn loom_shutdown_during_rescue() {
         scene.homes.shards.close();
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 

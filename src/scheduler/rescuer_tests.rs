@@ -1,12 +1,12 @@
 //! Threads that stand in for the workers of whole runtimes.
 
-use super::super::no_executor::NoExecutor;
-use super::super::sentry::Stalls;
-use super::super::workers::{Settings, Workers};
 use crate::context;
 use crate::driver::KernelTimers;
 use crate::hooks::{HookSet, Hooks};
 use crate::primitives::Mutex;
+use crate::scheduler::no_executor::NoExecutor;
+use crate::scheduler::sentry::Stalls;
+use crate::scheduler::workers::{Settings, Workers};
 use crate::sync::oneshot;
 use crate::task::spawn;
 use std::panic::Location;

@@ -1,14 +1,14 @@
 //! What the sentry decides, at moments that a test gives it, about threads that a test makes up.
 
-use super::super::seat::Beside;
-use super::super::shard::Shard;
-use super::super::shards::Homes;
-use super::super::{idle, rescuers::Enlisted};
 use super::*;
 use crate::context;
 use crate::driver::{Clock, Driver, KernelTimers};
 use crate::hooks::HookSet;
 use crate::primitives::{NewThread, Parker, ThreadKey, unique_id};
+use crate::scheduler::seat::Beside;
+use crate::scheduler::shard::Shard;
+use crate::scheduler::shards::Homes;
+use crate::scheduler::{idle, rescuers::Enlisted};
 use crate::task::spawn;
 use std::panic::Location;
 use std::thread;

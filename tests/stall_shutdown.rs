@@ -183,6 +183,32 @@ fn a_drop_that_blocks_does_not_keep_the_others() {
     });
 }
 
+/// The last of them would be dropped by who ends the runtime, who is to be back in time.
+#[test]
+fn more_drops_that_block_than_there_are_workers_do_not_keep_who_ends_the_runtime() {
+    within(|| {
+        let rt = runtime(2, "drops");
+        let alive = Arc::new(AtomicUsize::new(0));
+        let ends: Vec<_> = (0..5)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                let waits = (Waits(ended), Alive::new(&alive));
+                drop(rt.spawn(async move {
+                    let _held = waits;
+                    sleep(LONG).await;
+                }));
+                end
+            })
+            .collect();
+        until(|| rt.handle().metrics().timers == 5);
+        let left = rt.shutdown_timeout(ms(50));
+        assert_eq!(left.threads, 2);
+        drop(ends);
+        until(|| alive.load(SeqCst) == 0);
+        until(|| threads::named("drops-").is_empty());
+    });
+}
+
 /// Whoever stands in for a worker cannot wait for itself.
 #[test]
 fn the_runtime_is_dropped_by_a_thread_that_stands_in() {

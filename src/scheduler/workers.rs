@@ -7,8 +7,8 @@
 //! task that is run now is dropped. What lies in the queue of a worker that is stuck in a poll is
 //! stolen from it as ever, so that only the task in that poll, and those that stay on that worker,
 //! are left. When all workers have ended, or the caller's patience is at an end, what was queued
-//! meanwhile is dropped, and the drivers end the waits of those who are no tasks. A worker that was
-//! stuck does the rest by itself when its poll returns.
+//! meanwhile is dropped, and the drivers end the waits of those who are no tasks: by a thread that is made
+//! for it, as a drop may block, too. A worker that was stuck does the rest by itself when its poll returns.
 
 use super::ends::{Ends, Helping, PATIENCE, Working};
 use super::reports::Reports;
@@ -22,7 +22,7 @@ use crate::context::{self, Calls, Current, DefaultExecutor, Outside, Runs};
 use crate::driver::{Clock, Driver, Instant, KernelTimers};
 use crate::hooks::HookSet;
 use crate::offload::signals;
-use crate::primitives::{NewThread, others_can_run, thread, unique_id};
+use crate::primitives::{NewThread, Parker, others_can_run, thread, unique_id};
 use crate::task::{Spawn, TaskDump};
 use crate::util::WakeList;
 use std::fmt;
@@ -31,6 +31,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long what is left of tasks may take to drop, after the time for all else is over.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What is decided about workers before they begin.
 pub(crate) struct Settings {
@@ -237,11 +240,34 @@ impl Workers {
         let here = self.are_here();
         let threads = if here { 0 } else { self.ends.wait(deadline) };
         if !here {
-            self.homes.end(deadline);
+            self.end_rest(deadline);
         }
         let mut tasks = Vec::new();
         self.homes.dump(&mut tasks);
         Rest { tasks, threads }
+    }
+
+    /// Drops what is left of tasks, and ends the drivers: by a thread of its own, as what is dropped may
+    /// block, as it may have blocked the workers. It is waited for until `deadline`, or for a moment.
+    fn end_rest(&self, deadline: Instant) {
+        let now = Clock::real().now();
+        if self.homes.listed_tasks() == 0 {
+            return self.homes.end(deadline);
+        }
+        let (homes, parker) = (Arc::clone(&self.homes), Arc::new(Parker::new()));
+        let ended = Arc::clone(&parker);
+        let ends = move || {
+            homes.end(deadline);
+            ended.unpark();
+        };
+        let _blocked = signals::block();
+        match thread::Builder::new().name("mainspring-end".into()).spawn(ends) {
+            Ok(_detached) => {
+                let limit = deadline.saturating_duration_since(now).max(MOMENT);
+                parker.park_timeout(limit);
+            }
+            Err(_) => self.homes.end(deadline),
+        }
     }
 }
 

@@ -128,27 +128,41 @@ pub(super) use asymmetric::{heavy_fence, heavy_fence_is_there, prepare_heavy_fen
 #[cfg(all(target_os = "linux", not(miri)))]
 mod asymmetric {
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
-    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-    /// Set when a heavy fence has failed.
-    static GONE: OnceLock<()> = OnceLock::new();
+    // What is found out, or done, once. No thread waits for another that is at it: in a process that is
+    // forked meanwhile there is no other.
+    static STATE: AtomicU8 = AtomicU8::new(0);
+
+    /// It was asked for.
+    const ASKED: u8 = 1;
+    /// It is there.
+    const THERE: u8 = 2;
+    /// The process is registered.
+    const REGISTERED: u8 = 4;
+    /// A heavy fence has failed.
+    const GONE: u8 = 8;
 
     /// Whether the kernel can order the memory of all threads of this process, and always could.
     pub(crate) fn heavy_fence_is_there() -> bool {
-        static THERE: OnceLock<bool> = OnceLock::new();
-        let needed =
-            MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
-        *THERE.get_or_init(|| membarrier_query().contains(needed)) && GONE.get().is_none()
+        let mut state = STATE.load(Relaxed);
+        if state & ASKED == 0 {
+            let needed =
+                MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
+            let there = if membarrier_query().contains(needed) { THERE } else { 0 };
+            state = STATE.fetch_or(ASKED | there, Relaxed) | ASKED | there;
+        }
+        state & (THERE | GONE) == THERE
     }
 
     /// Registers the process for the heavy fence, which may wait for milliseconds, once: so it is done
     /// by the first who will need it, and under no lock.
     pub(crate) fn prepare_heavy_fence() {
-        static REGISTERED: OnceLock<()> = OnceLock::new();
-        REGISTERED.get_or_init(|| {
+        if STATE.load(Relaxed) & REGISTERED == 0 {
             // Where it fails, so does the fence.
             let _ = membarrier(MembarrierCommand::RegisterPrivateExpedited);
-        });
+            STATE.fetch_or(REGISTERED, Relaxed);
+        }
     }
 
     /// The other half: when it returns, each thread of this process was at a full fence since the call.
@@ -157,7 +171,7 @@ mod asymmetric {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         if membarrier(MembarrierCommand::PrivateExpedited).is_err() {
             // As the essay of `biased` says.
-            let _ = GONE.set(());
+            STATE.fetch_or(GONE, Relaxed);
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }

@@ -11,13 +11,12 @@ use super::rescuer::{self, InAPoll};
 use super::rescuers::{Duty, Enlisted};
 use super::seat::{Beside, Word};
 use super::worker;
-use crate::hooks::HookSet;
+use crate::hooks::{HookSet, Hooks};
 use crate::primitives::{Arc, AtomicU32, NewThread, Ordering, Parker, thread};
 use crate::task::{Spawn, spawn, spawn_pinned};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc as StdArc;
-use std::task::Poll;
 use std::time::Duration;
 
 use Ordering::Relaxed;
@@ -34,12 +33,22 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 impl Scene {
     /// What the sentry does for a worker that is stuck, in the place of nobody, or of one who is stuck too.
     fn rescue(&self, within: Word, before: Option<usize>) -> thread::JoinHandle<()> {
+        self.rescue_and_tell(within, before, HookSet::default())
+    }
+
+    /// The same, with somebody who is told of it.
+    fn rescue_and_tell(
+        &self,
+        within: Word,
+        before: Option<usize>,
+        hooks: HookSet,
+    ) -> thread::JoinHandle<()> {
         let shards = self.shards();
         let stuck = before.unwrap_or(0);
         shards.mark(stuck, true);
         let duty = Duty { shard: 0, before, stuck, within };
         let Enlisted::New(index) = shards.rescuers.enlist(duty) else { panic!("none is free") };
-        let start = self.rescuer(index);
+        let start = rescuer::Start { hooks, ..self.rescuer(index) };
         thread::spawn(move || rescuer::rescue(start, duty))
     }
 
@@ -79,6 +88,16 @@ impl Scene {
         }
     }
 
+    /// Ends the scene when this thread has, which nobody tells to any more: its end must not need that.
+    fn end_after(
+        self,
+        rescuer: thread::JoinHandle<()>,
+        others: impl IntoIterator<Item = thread::JoinHandle<()>>,
+    ) {
+        rescuer.join().unwrap();
+        self.end_before([], others);
+    }
+
     /// What the sentry sees when nothing is stuck any more.
     fn unmark_all(&self) {
         let shards = &self.homes.shards;
@@ -99,7 +118,7 @@ fn loom_adopt_against_return() {
         let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 
@@ -120,42 +139,48 @@ fn loom_notice_against_return() {
         let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 
+/// Blocks the first thread that stands in as it is about to park, until a task has run.
+struct Blocks {
+    has_run: AtomicU32,
+    runs: Parker,
+}
+
+impl Hooks for Blocks {
+    fn on_park(&self, worker: usize) {
+        if worker == 1 && self.has_run.load(Relaxed) == 0 {
+            self.runs.park();
+        }
+    }
+}
+
 /// The worker comes back and sleeps as somebody adopts its driver, who takes the notice of a task that only
-/// the worker can run, and is busy until that has run. The worker does not sleep beside it.
+/// the worker can run, and does not return from a hook before that has run. The worker does not sleep
+/// beside it.
 #[test]
 fn loom_adopt_against_sleep() {
-    model(2, || {
+    model(1, || {
         let mut scene = Scene::new(1);
         let (worker, within) = scene.worker_in_a_poll();
         let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
-        let ran = Arc::new(AtomicU32::new(0));
-        let (tells, waits) = (ran.clone(), ran);
+        let blocks = StdArc::new(Blocks { has_run: AtomicU32::new(0), runs: Parker::new() });
+        let hooks = HookSet::new(Some(StdArc::clone(&blocks) as StdArc<dyn Hooks>), None);
+        loom::explore();
+        let rescuer = scene.rescue_and_tell(within, None, hooks);
         let leaves = thread::spawn(move || {
             let pinned = move || async move {
-                tells.store(1, Relaxed);
+                blocks.has_run.store(1, Relaxed);
+                blocks.runs.unpark();
                 last.await;
             };
             drop(spawn_pinned(&*homes, 0, pinned, Location::caller()).unwrap_or_else(|_| panic!()));
-            let busy = poll_fn(move |cx| {
-                if waits.load(Relaxed) == 1 {
-                    return Poll::Ready(());
-                }
-                thread::yield_now();
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            });
-            drop(spawn(&*homes, busy, Location::caller()));
         });
-        leaves.join().unwrap();
-        loom::explore();
-        let rescuer = scene.rescue(within, None);
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, [leaves]);
     });
 }
 
@@ -210,7 +235,7 @@ fn loom_reclaim_against_sleep() {
         scene.come_back(worker);
         assert!(!shards.each()[0].adopter.is_there());
         scene.unmark_all();
-        scene.end_before([rescuer], [injects]);
+        scene.end_after(rescuer, [injects]);
     });
 }
 
@@ -236,7 +261,7 @@ fn loom_rescuer_stalls_and_is_adopted_from() {
         drop(never_back);
         scene.unmark_all();
         scene.homes.retire_from(0);
-        scene.end_before([second], []);
+        scene.end_after(second, []);
     });
 }
 
@@ -275,7 +300,7 @@ fn loom_shutdown_during_rescue() {
         scene.homes.shards.close();
         scene.come_back(worker);
         scene.unmark_all();
-        scene.end_before([rescuer], []);
+        scene.end_after(rescuer, []);
     });
 }
 

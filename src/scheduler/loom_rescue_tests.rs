@@ -11,13 +11,12 @@ use super::rescuer::{self, InAPoll};
 use super::rescuers::{Duty, Enlisted};
 use super::seat::{Beside, Word};
 use super::worker;
-use crate::hooks::HookSet;
+use crate::hooks::{HookSet, Hooks};
 use crate::primitives::{Arc, AtomicU32, NewThread, Ordering, Parker, thread};
 use crate::task::{Spawn, spawn, spawn_pinned};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc as StdArc;
-use std::task::Poll;
 use std::time::Duration;
 
 use Ordering::Relaxed;
@@ -34,12 +33,22 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 impl Scene {
     /// What the sentry does for a worker that is stuck, in the place of nobody, or of one who is stuck too.
     fn rescue(&self, within: Word, before: Option<usize>) -> thread::JoinHandle<()> {
+        self.rescue_and_tell(within, before, HookSet::default())
+    }
+
+    /// The same, with somebody who is told of it.
+    fn rescue_and_tell(
+        &self,
+        within: Word,
+        before: Option<usize>,
+        hooks: HookSet,
+    ) -> thread::JoinHandle<()> {
         let shards = self.shards();
         let stuck = before.unwrap_or(0);
         shards.mark(stuck, true);
         let duty = Duty { shard: 0, before, stuck, within };
         let Enlisted::New(index) = shards.rescuers.enlist(duty) else { panic!("none is free") };
-        let start = self.rescuer(index);
+        let start = rescuer::Start { hooks, ..self.rescuer(index) };
         thread::spawn(move || rescuer::rescue(start, duty))
     }
 
@@ -134,64 +143,44 @@ fn loom_notice_against_return() {
     });
 }
 
-/// The worker comes back and sleeps, and is told of a task that only it can run, as the one that stood in
-/// is about to let go, and takes that notice.
+/// Blocks the first thread that stands in as it is about to park, until a task has run.
+struct Blocks {
+    has_run: AtomicU32,
+    runs: Parker,
+}
+
+impl Hooks for Blocks {
+    fn on_park(&self, worker: usize) {
+        if worker == 1 && self.has_run.load(Relaxed) == 0 {
+            self.runs.park();
+        }
+    }
+}
+
+/// The worker comes back and sleeps as somebody adopts its driver, who takes the notice of a task that only
+/// the worker can run, and does not return from a hook before that has run. The worker does not sleep
+/// beside it.
 #[test]
-fn loom_notice_against_letting_go() {
+fn loom_adopt_against_sleep() {
     model(1, || {
         let mut scene = Scene::new(1);
         let (worker, within) = scene.worker_in_a_poll();
-        let rescuer = scene.rescue(within, None);
-        // It has adopted the driver, and has run this.
-        let ran = Arc::new(Parker::new());
-        let tells = ran.clone();
-        drop(scene.spawn(async move { tells.unpark() }));
-        ran.park();
-        loom::explore();
         let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
+        let blocks = StdArc::new(Blocks { has_run: AtomicU32::new(0), runs: Parker::new() });
+        let hooks = HookSet::new(Some(StdArc::clone(&blocks) as StdArc<dyn Hooks>), None);
+        loom::explore();
+        let rescuer = scene.rescue_and_tell(within, None, hooks);
         let leaves = thread::spawn(move || {
-            drop(
-                spawn_pinned(&*homes, 0, || last, Location::caller()).unwrap_or_else(|_| panic!()),
-            );
+            let pinned = move || async move {
+                blocks.has_run.store(1, Relaxed);
+                blocks.runs.unpark();
+                last.await;
+            };
+            drop(spawn_pinned(&*homes, 0, pinned, Location::caller()).unwrap_or_else(|_| panic!()));
         });
         scene.come_back(worker);
         scene.unmark_all();
         scene.end_after(rescuer, [leaves]);
-    });
-}
-
-/// The worker comes back and sleeps as somebody adopts its driver, who takes the notice of a task that only
-/// the worker can run, and is busy until that has run. The worker does not sleep beside it.
-#[test]
-fn loom_adopt_against_sleep() {
-    model(2, || {
-        let mut scene = Scene::new(1);
-        let (worker, within) = scene.worker_in_a_poll();
-        let (last, homes) = (scene.last(), StdArc::clone(&scene.homes));
-        let ran = Arc::new(AtomicU32::new(0));
-        let (tells, waits) = (ran.clone(), ran);
-        let leaves = thread::spawn(move || {
-            let pinned = move || async move {
-                tells.store(1, Relaxed);
-                last.await;
-            };
-            drop(spawn_pinned(&*homes, 0, pinned, Location::caller()).unwrap_or_else(|_| panic!()));
-            let busy = poll_fn(move |cx| {
-                if waits.load(Relaxed) == 1 {
-                    return Poll::Ready(());
-                }
-                thread::yield_now();
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            });
-            drop(spawn(&*homes, busy, Location::caller()));
-        });
-        leaves.join().unwrap();
-        loom::explore();
-        let rescuer = scene.rescue(within, None);
-        scene.come_back(worker);
-        scene.unmark_all();
-        scene.end_after(rescuer, []);
     });
 }
 

@@ -1,17 +1,17 @@
 //! Threads that stand in for the workers of whole runtimes.
 
-use crate::context;
-use crate::driver::KernelTimers;
-use crate::hooks::{HookSet, Hooks};
-use crate::primitives::Mutex;
+use super::*;
+use crate::context::Calls;
+use crate::driver::{Clock, KernelTimers};
+use crate::primitives::{Mutex, unique_id};
 use crate::scheduler::no_executor::NoExecutor;
 use crate::scheduler::sentry::Stalls;
+use crate::scheduler::shards::Homes;
 use crate::scheduler::workers::{Settings, Workers};
 use crate::sync::oneshot;
 use crate::task::spawn;
 use std::panic::Location;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::mpsc;
 
 /// Tells what there was in calls between duties, and wakes somebody there.
 struct Tells {
@@ -68,4 +68,40 @@ fn who_is_woken_by_hooks_of_a_thread_as_it_begins_and_ends_is_run() {
     for task in woken {
         task.wait(patience).ok().unwrap().unwrap().unwrap();
     }
+}
+
+/// The worker may have taken its driver back, and sleep, when its notice was taken here.
+#[test]
+fn a_notice_that_was_taken_is_passed_on_to_the_worker() {
+    let (runtime, step) = (unique_id(), Duration::from_millis(1));
+    let elsewhere = NewThread::new().key();
+    let driver = Driver::for_thread(elsewhere, runtime, Clock::real(), step, KernelTimers::Unused);
+    let driver = Arc::new(driver.unwrap());
+    let shard = Shard::new(elsewhere, Arc::clone(&driver));
+    let shards = Arc::new(Shards::new(runtime, [shard], 1));
+    let homes = Arc::new(Homes::new(&shards, &[elsewhere], &HookSet::default()));
+    let spawn = homes.clone();
+    let start = Start {
+        thread: NewThread::new(),
+        shards: Arc::clone(&shards),
+        index: 0,
+        outside: Outside { driver, spawn, calls: Arc::<Calls>::default() },
+        executor: Arc::new(NoExecutor),
+        hooks: HookSet::default(),
+        seed: 7,
+        keep_alive: Duration::ZERO,
+    };
+    let stands_in = move || {
+        let mut rescuer = Rescuer::sit_down(start);
+        let shard = &shards.each()[0];
+        assert!(shard.adopter.adopt(None, 1));
+        shards.rescuers.begin(0, 0);
+        shard.driver.unpark();
+        assert!(!rescuer.take_inbox(shard) && !shard.driver.is_notified());
+        rescuer.let_go(shard);
+        assert!(shard.driver.is_notified() && !shards.rescuers.any_at_work());
+        assert_eq!(shard.adopter.get(), None);
+    };
+    std::thread::spawn(stands_in).join().unwrap();
+    homes.retire_from(0);
 }

@@ -149,3 +149,22 @@ impl Adopter {
         let _ = self.0.compare_exchange(seat as u32, NOBODY, AcqRel, Relaxed);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_replaced_or_came_late_takes_nobodys_place() {
+        let adopter = Adopter(AtomicU32::new(NOBODY));
+        assert!(adopter.adopt(None, 4) && !adopter.adopt(None, 5) && !adopter.adopt(Some(3), 5));
+        assert!(adopter.adopt(Some(4), 5));
+        adopter.let_go(4);
+        assert_eq!((adopter.get(), adopter.is_there()), (Some(5), true));
+        assert_eq!((adopter.take_back(), adopter.take_back()), (Some(5), None));
+        assert!(!adopter.adopt(Some(5), 6) && !adopter.is_there());
+        assert!(adopter.adopt(None, 6));
+        adopter.let_go(6);
+        assert_eq!(adopter.get(), None);
+    }
+}

@@ -223,7 +223,9 @@ pub trait Hooks: Send + Sync + 'static {
     /// lasts.
     ///
     /// On a thread that does nothing else, so that it may be slow: writing to a log is fine. If it is
-    /// slower than stalls come, some are not told; [`Metrics::stalls`] counts them all.
+    /// slower than stalls come, some are not told; [`Metrics::stalls`] counts them all. The end of a
+    /// [`Runtime`](crate::Runtime) waits for it as for its workers; that of a
+    /// [`LocalRuntime`](crate::LocalRuntime) does not, so that it may be called after that.
     fn on_stall(&self, stall: &Stall) {
         let _ = stall;
     }

@@ -242,8 +242,8 @@ impl Builder {
         self
     }
 
-    /// After how long in one poll somebody stands in for a worker, if nobody is free to relieve it: from
-    /// 2 ms to 1 h, by default 10 ms.
+    /// After how long in one poll somebody stands in for a worker, if nobody is parked who could relieve it:
+    /// from 2 ms to 1 h, by default 10 ms.
     ///
     /// The sentry knows of a poll from its first look at it on, so it may be up to 5 ms more; and where the
     /// machine has more to do than processors, up to sixteen times as long. A shorter time means that polls

@@ -118,7 +118,8 @@ impl Runtime {
         self.workers.live_tasks()
     }
 
-    /// Ends the runtime as dropping it does, but waits up to `limit` in all.
+    /// Ends the runtime as dropping it does, but waits up to `limit` in all; and up to 100 ms more where
+    /// the drop of what is left takes so long.
     ///
     /// What has not ended by then goes on by itself on threads that nobody owns, and is cancelled as
     /// soon as its poll returns.

@@ -12,7 +12,7 @@ use super::watch::Watch;
 use crate::driver::Clock;
 use crate::hooks::PollOutcome;
 use crate::offload::signals;
-use crate::primitives::{AtomicBool, AtomicU32, Ordering::Relaxed, thread};
+use crate::primitives::{AtomicBool, Ordering::Relaxed, thread};
 use crate::task::{Ran, Runnable};
 use std::cell::Cell;
 use std::io;
@@ -23,7 +23,6 @@ use std::time::Duration;
 #[derive(Debug)]
 struct Watched {
     running: Running,
-    thread: AtomicU32,
     /// The thread sleeps, or is outside the scheduler.
     away: AtomicBool,
     bell: Bell,
@@ -39,10 +38,9 @@ pub(super) struct Watching {
 
 impl Local {
     /// Has a thread of its own tell of what this one does not return from for so long.
-    pub(crate) fn watch(&mut self, report_after: Duration) -> io::Result<()> {
+    pub(super) fn watch(&mut self, report_after: Duration) -> io::Result<()> {
         let watched = Arc::new(Watched {
             running: Running::default(),
-            thread: AtomicU32::new(spent::thread_number()),
             away: AtomicBool::new(true),
             bell: Bell::default(),
         });
@@ -50,6 +48,7 @@ impl Local {
         let name = String::from("mainspring-reports");
         let mut reports = Reports::new(Arc::clone(&self.current.spawn), hooks, name);
         let (seen, home) = (Arc::clone(&watched), Arc::clone(&self.home));
+        let thread = spent::thread_number();
         let builder = thread::Builder::new().name("mainspring-sentry".into());
         let _blocked = signals::block();
         let sentry = builder.spawn(move || {
@@ -60,7 +59,7 @@ impl Local {
             while rounds.wait(&seen.bell, &parker, || clock.now(), is_away) {
                 let now = clock.now();
                 let step = rounds.step_until(now);
-                let stuck = watch.see(seen.running.get(), step, seen.thread.load(Relaxed));
+                let stuck = watch.see(seen.running.get(), step, thread);
                 if let Some((elapsed, kind)) = watch.report(report_after) {
                     home.tally.stall();
                     let within = watch.within();
